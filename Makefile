@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test test-live test-verifiers bench check fuzz db-reset
 
-# What `make fuzz` feeds, and for how many seconds.
+# What `make fuzz` runs, and for how many seconds.
 TARGET ?=
 SECONDS ?= 60
 
@@ -13,14 +13,14 @@ help: ## this list
 run: ## build and start the server with a database of its own (ARGS="--flags" for `passmint serve`)
 	@scripts/run $(ARGS)
 
-test: ## format, lints and all tests that need no foreign software (ARGS go to `cargo test`)
+test: ## format, lints and all tests that need no third-party programs (ARGS go to `cargo test`)
 	@scripts/test $(ARGS)
 
-test-live: ## the tests with programs of others: Firebase emulator, browser libraries, nginx, Caddy and Traefik, the bridges' targets
+test-live: ## the tests with third-party programs: Firebase emulator, browser libraries, nginx, Caddy and Traefik, the bridges' targets
 	@scripts/need live
 	@if [ -e target/tools/env.sh ]; then . target/tools/env.sh; fi; exec tests/live/run $(ARGS)
 
-test-verifiers: ## by hand: the code of Kubernetes, Vault, MinIO, Kafka and Trino that judges our tokens, built and asked (ARGS=go or java)
+test-verifiers: ## by hand: build the token checks of Kubernetes, Vault, MinIO, Kafka and Trino and run them on our tokens (ARGS=go or java)
 	@scripts/need verifiers
 	@if [ -e target/tools/env.sh ]; then . target/tools/env.sh; fi; exec tests/verifiers/run $(ARGS)
 

@@ -1,4 +1,4 @@
-//! Signs up with a passkey in software, then signs in for tokens by two REST calls, and prints every call and answer.
+//! Signs up with a software passkey, then signs in for tokens with two REST calls, and prints every call and answer.
 //!
 //! ```sh
 //! make run                                                            # in one terminal
@@ -6,9 +6,9 @@
 //! cargo run --example two-calls -- http://localhost:8080 --bridge NAME   # a custom token instead of ours
 //! ```
 //!
-//! What a browser and an authenticator would do is done by `tests/support/authenticator.rs`: it answers the options as
-//! `navigator.credentials.create()` and `.get()` do, and its answers go to the server as `toJSON()` gives them. Long texts
-//! are printed shortened; `--full` prints them whole.
+//! `tests/support/authenticator.rs` stands in for the browser and the authenticator: it answers the options as
+//! `navigator.credentials.create()` and `.get()` do, and its answers are sent to the server as `toJSON()` returns them.
+//! Long texts are printed shortened; `--full` prints them whole.
 
 #![expect(clippy::expect_used, reason = "an example ends with the first thing that goes wrong, and says what")]
 
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 /// The client that a server on `localhost` knows without any configuration.
 const CLIENT: &str = "quickstart";
-/// Longer texts are shortened.
+/// Texts longer than this are shortened.
 const SHORT: usize = 48;
 
 fn main() {
@@ -68,14 +68,14 @@ fn main() {
     }
 }
 
-/// An app that talks to the server from its page at the server's own origin.
+/// An app that calls the server from a page at the server's own origin.
 struct App {
     server: String,
     full: bool,
 }
 
 impl App {
-    /// POST of JSON; prints both ways.
+    /// Posts JSON, and prints the request and the answer.
     fn post(&self, path: &str, body: &Value) -> Value {
         println!("POST {path}\n{:#}\n", self.shown(body));
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -91,7 +91,7 @@ impl App {
         body
     }
 
-    /// The same with long texts shortened.
+    /// Returns the value with long texts shortened.
     fn shown(&self, value: &Value) -> Value {
         match value {
             Value::String(text) if !self.full && text.len() > SHORT => json!(format!("{}…", &text[..SHORT / 2])),

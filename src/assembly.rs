@@ -1,7 +1,7 @@
-//! From the configuration to the rooms: what the server and the commands start from.
+//! Builds the rooms from the configuration, for the server and the commands.
 //!
-//! In order: database, schema, master key, guard of the relying parties, what is declared, keys. Each step refuses with one
-//! clear line; a server that would lock people out does not start.
+//! In this order: database, schema, master key, guard of the relying parties, declarations, keys. Each step refuses
+//! with one clear line; a server that would lock people out does not start.
 
 mod database;
 mod declared;
@@ -52,28 +52,28 @@ use crate::tokens::seal::MasterKeyError;
 use crate::tokens::{Keys, KeysError, Mint, MintSettings};
 use crate::web::limits::{Limits, Rate, Rates};
 
-/// Why the server does not start. Each is a line for the operator: what, where, what to do.
+/// Why the server does not start, as a line for the operator: what, where, what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The private cluster.
+    /// The private cluster failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The database cannot be reached, or failed.
     #[error("the database cannot be used: {}", in_one_line(.0))]
     Storage(#[from] StorageError),
-    /// The server is too old, or set up so that acknowledged changes can be lost.
+    /// The server is too old, or configured so that acknowledged changes can be lost.
     #[error("{0}")]
     Database(String),
-    /// The master key's file.
+    /// The master key's file cannot be used.
     #[error(transparent)]
     MasterKeyFile(#[from] MasterKeyError),
-    /// The master key is missing or another one than this database is sealed with.
+    /// The master key is missing, or not the one that this database is sealed with.
     #[error("{0}")]
     MasterKey(String),
     /// A signing key cannot be opened.
     #[error("{0}. If the master key was changed by hand, put the old one back and use `passmint keys rewrap`")]
     Keys(#[from] KeysError),
-    /// What the configuration names cannot be used: a bridge, a key, a secret.
+    /// Something that the configuration names cannot be used: a bridge, a key, a secret.
     #[error(transparent)]
     Configuration(#[from] Problems),
     /// Passkeys are stored for an RP id that is not configured.
@@ -82,7 +82,7 @@ pub enum StartError {
     /// The server's own certificate cannot be used.
     #[error("{0}")]
     Tls(String),
-    /// Nothing could be fetched from others.
+    /// Outbound requests cannot be set up.
     #[error("{0}")]
     Outbound(String),
     /// An address cannot be listened on.
@@ -90,7 +90,7 @@ pub enum StartError {
     Listen(String),
 }
 
-/// What is begun and ended within a transaction.
+/// For errors of beginning and ending a transaction.
 impl From<diesel::result::Error> for StartError {
     fn from(error: diesel::result::Error) -> Self {
         StorageError::from(error).into()
@@ -107,25 +107,25 @@ pub struct Rooms {
     pub clients: Arc<Clients>,
     /// The resources.
     pub resources: Arc<Resources>,
-    /// Issues every token and signed answer.
+    /// Issues every token and signed response.
     pub mint: Arc<Mint>,
     /// The bridges.
     pub bridges: Arc<Bridges>,
     /// The ceremonies.
     pub ceremonies: Arc<Ceremonies>,
-    /// How much one caller may ask for.
+    /// The rate limits of callers.
     pub limits: Arc<Limits>,
-    /// Everything that is fetched from others or sent to them.
+    /// The client for outbound requests.
     pub outbound: Outbound,
     /// The trusted issuers.
     pub trusted_issuers: Arc<TrustedIssuers>,
-    /// Those who are told of events.
+    /// The receivers of events.
     pub webhooks: Vec<Arc<Webhook>>,
-    /// Those who are told of sign-ins, and say something to the person.
+    /// The hooks called after a sign-in.
     pub hooks_after: Vec<Arc<after::Hook>>,
-    /// The private cluster, when there is one. Dropping it stops PostgreSQL.
+    /// The private cluster, if any. Dropping it stops PostgreSQL.
     pub cluster: Option<Cluster>,
-    /// What is rotated, and how.
+    /// Which keys are rotated, and how.
     pub key_plan: KeyPlan,
 }
 
@@ -211,7 +211,7 @@ fn limits(config: &Config) -> Limits {
     Limits::new(config.limits.enabled, rates)
 }
 
-/// What is fetched from others and sent to them goes through this.
+/// The client for all outbound requests.
 pub fn outbound(config: &Config) -> Result<Outbound, StartError> {
     reach(config).map_err(|fault| StartError::Outbound(format!("outbound.{fault}")))
 }
@@ -231,7 +231,7 @@ fn reach(config: &Config) -> Result<Outbound, Fault> {
     Ok(outbound.reaching(config.outbound.private_hosts.clone()))
 }
 
-/// How long browser sessions live.
+/// The lifetimes of browser sessions.
 pub fn session_lifetimes(config: &Config) -> SessionLifetimes {
     SessionLifetimes { sliding: config.session.sliding, absolute: config.session.absolute }
 }

@@ -1,8 +1,8 @@
-//! What a server does between requests: follows changes, says that it is alive, rotates keys, sweeps.
+//! What a server does between requests: follows changes, reports that it is alive, rotates keys, sweeps.
 //!
-//! What must always hold: a server that cannot hear from the database says so by growing stale (see
-//! [`Keys::require_fresh`]), and everything here may be late without anything becoming unsafe. What may wait for others (a lock,
-//! a long list) waits beside what must not: nobody who holds a lock makes a server look as if it heard nothing.
+//! Invariants: a server that loses contact with the database becomes stale (see [`Keys::require_fresh`]); everything
+//! here may be late without becoming unsafe. Work that may have to wait (for a lock, or on a long list) runs beside
+//! work that must not wait, so that a held lock never makes a server look cut off.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,18 +27,18 @@ use crate::web::health::Health;
 use crate::web::limits::Limits;
 use crate::web::tls::Certificate;
 
-/// How far behind the newest change is read again: sequence numbers can commit out of order.
+/// How many of the newest changes are read again, because sequence numbers can commit out of order.
 const MARGIN: i64 = 100;
-/// How often is looked for keys whose time has come, and for what has ended.
+/// How often to look for keys that are due, and for what has expired.
 const UPKEEP: Duration = Duration::from_secs(600);
-/// How soon a key is looked for again that could not be made.
+/// How soon to retry after a key could not be made.
 const AGAIN: Duration = Duration::from_secs(30);
-/// The same where another server was at it: most likely it is made already.
+/// How soon to retry while another server holds the lock: the key has most likely been made by then.
 const AGAIN_AFTER_OTHERS: Duration = Duration::from_secs(1);
 
-/// The keeper.
+/// The background work of a server.
 pub struct Background {
-    /// This server.
+    /// This server's id.
     pub server: Uuid,
     /// The database.
     pub db: Db,
@@ -56,28 +56,28 @@ pub struct Background {
     pub health: Arc<Health>,
     /// The limits.
     pub limits: Arc<Limits>,
-    /// What is rotated.
+    /// Which keys are rotated.
     pub key_plan: KeyPlan,
-    /// The server's own certificate, where it ends TLS itself.
+    /// The server's own certificate, if it terminates TLS itself.
     pub certificate: Option<Arc<Certificate>>,
-    /// What is to be delivered.
+    /// The messages to deliver.
     pub outbox: Arc<Outbox>,
-    /// How long registered clients are kept that nobody uses.
+    /// How long unused registered clients are kept.
     pub unused_clients: Option<chrono::Duration>,
-    /// How long audit events are kept; none: for ever.
+    /// How long audit events are kept; `None`: forever.
     pub keep_events: Option<chrono::Duration>,
     /// `memory` or `database`.
     pub challenge_store: &'static str,
 }
 
 impl Background {
-    /// Works until it is dropped.
+    /// Runs until it is dropped.
     pub async fn run(self) {
         let (wanting, wanted) = watch::channel(self.key_plan.clone());
         tokio::join!(self.keep(wanting), self.tend(), self.make_due_keys(wanted), self.sweep_now_and_then());
     }
 
-    /// What needs no database, and must not wait for one.
+    /// Work that needs no database, and must not wait for one.
     async fn tend(&self) {
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -92,7 +92,7 @@ impl Background {
         }
     }
 
-    /// Keeps up with the database: nothing here waits for others.
+    /// Follows the database. Nothing here waits for other servers.
     async fn keep(&self, wanting: watch::Sender<KeyPlan>) {
         let mut seen = Seen::default();
         let mut ticks = interval(Duration::from_secs(1));
@@ -111,7 +111,7 @@ impl Background {
         }
     }
 
-    /// Makes the keys that are wanted, at once where there is none, and rotates them when their time has come.
+    /// Makes wanted keys, at once if none exists, and rotates them when they are due.
     async fn make_due_keys(&self, mut wanted: watch::Receiver<KeyPlan>) {
         loop {
             let plan = wanted.borrow_and_update().clone();
@@ -124,7 +124,7 @@ impl Background {
                 }
             };
             tokio::select! {
-                // Without a sender the keeper has ended, and all with it.
+                // Without a sender the keeper has ended, and everything with it.
                 changed = wanted.changed() => if changed.is_err() { return; },
                 () = sleep(pause) => {}
             }
@@ -140,7 +140,7 @@ impl Background {
         }
     }
 
-    /// Reads what changed, and renews what it touches.
+    /// Reads changes, and reloads what they affect.
     async fn follow(&self, seen: &mut Seen, wanting: &watch::Sender<KeyPlan>) -> Result<(), KeysError> {
         let now = self.clock.now();
         let after = seen.after();
@@ -148,7 +148,7 @@ impl Background {
         let due = self.keys.ring().next_change().is_some_and(|at| at <= now) || self.keys.awaits_master_key();
         if due || seen.keys {
             self.keys.reload(&self.db, now).await?;
-            // Another master key may open what was closed.
+            // Another master key may open bridges that were closed before.
             (seen.keys, seen.bridges) = (false, true);
         }
         if seen.clients || seen.resources || seen.bridges {
@@ -159,12 +159,12 @@ impl Background {
         Ok(())
     }
 
-    /// Reads clients, resources and bridges, and has the keys made that they want and nobody wanted before.
+    /// Reloads clients, resources and bridges, and requests the keys that they newly need.
     async fn follow_declarations(&self, wanting: &watch::Sender<KeyPlan>, now: Time) -> Result<(), StorageError> {
         self.clients.reload(&self.db).await?;
         self.resources.reload(&self.db).await?;
         let bridges = self.bridges.reload(now).await?;
-        // Whoever makes keys is woken only where one is missing.
+        // The task that makes keys is woken only if one is missing.
         wanting.send_if_modified(|plan| {
             plan.want_bridges(WantedKeys::of(&bridges, &self.bridges.home().issuer));
             plan.want(wanted_algorithms(&self.clients, &self.resources));
@@ -176,7 +176,7 @@ impl Background {
 
     async fn beat(&self) {
         let (server, store, now) = (self.server, self.challenge_store, self.clock.now());
-        // The machine's, whatever the time is that this server was given.
+        // The machine's clock, whatever clock this server was given.
         let real = Clock::system();
         let result = self
             .db
@@ -211,7 +211,7 @@ impl Background {
     }
 
     async fn sweep(&self) {
-        // By a clock that is ahead it would forget what others still need to know.
+        // With a clock that is ahead, it would delete what others still need.
         if !self.health.has_the_time() {
             return;
         }
@@ -228,50 +228,50 @@ impl Background {
         }
     }
 
-    /// Makes or rotates what is due, unless somebody else is at it, and reads all keys anew.
+    /// Makes or rotates the keys that are due, unless another server is doing so, and reloads all keys.
     async fn rotate(&self, plan: KeyPlan) -> Result<Rotated, KeysError> {
         let (keys, clock) = (Arc::clone(&self.keys), self.clock.clone());
         let rotated = self.db.run_long(move |conn| Ok(rotate_due(conn, &plan, &keys, &clock))).await?;
-        // After a failure as well: somebody else may have made meanwhile what is missing here.
+        // Also after a failure: another server may have made the missing key meanwhile.
         if !matches!(rotated, Ok(Rotated::Busy)) {
             self.keys.reload(&self.db, self.clock.now()).await?;
         }
         rotated
     }
 
-    /// Says goodbye, so that nobody counts on this server any more.
+    /// Removes this server from the list, so that no other server counts it.
     pub async fn leave(db: &Db, server: Uuid) {
-        // A database that is gone already has nothing to be told.
+        // If the database is gone already, there is nothing to do.
         let _ = db.run(move |conn| servers::leave(conn, server)).await;
     }
 }
 
-/// A count for a gauge.
+/// Converts a count for a gauge.
 fn small(count: i64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Which changes were acted on.
+/// Which changes have been handled.
 #[derive(Default)]
 struct Seen {
     numbers: BTreeSet<i64>,
-    /// Whether the keys have yet to be read again; stays so until that succeeded.
+    /// Whether the keys must still be reloaded; set until that succeeds.
     keys: bool,
-    /// The same for the clients.
+    /// Whether the clients must.
     clients: bool,
-    /// The same for the resources.
+    /// Whether the resources must.
     resources: bool,
-    /// The same for the bridges.
+    /// Whether the bridges must.
     bridges: bool,
 }
 
 impl Seen {
-    /// From where to read again.
+    /// Where to start reading again.
     fn after(&self) -> i64 {
         self.numbers.last().map_or(0, |newest| newest.saturating_sub(MARGIN))
     }
 
-    /// Notes what a read brought that no read before it did.
+    /// Records the changes that no earlier read returned.
     fn note(&mut self, announced: &[(i64, Option<ChangeKind>)]) {
         for (number, kind) in announced {
             if self.numbers.insert(*number) {

@@ -1,4 +1,5 @@
-//! The clients this server knows, ready for every request: read from the database, re-read when they change.
+//! The clients that this server knows, in memory for every request: read from the database, and read again when they
+//! change.
 
 pub mod rules;
 
@@ -14,33 +15,33 @@ use crate::domain::audit::{Event, EventKind};
 use crate::domain::client::{Client, ClientKind, ClientRefusal};
 use crate::storage::{Db, StorageError, audit, clients};
 
-/// How a client is asked whether a web origin is its own: [`Client::owns_origin`], or [`Client::owns_page`].
+/// How to ask whether a web origin belongs to a client: [`Client::owns_origin`] or [`Client::owns_page`].
 pub type Owns = fn(&Client, &str) -> Result<(), ClientRefusal>;
 
-/// The directory. Reading it takes no lock.
+/// The directory of clients. Reading it takes no lock.
 #[derive(Default)]
 pub struct Clients {
     live: ArcSwap<HashMap<String, Known>>,
-    /// Held from reading the database to taking up what was read, so that what is older never replaces what is newer.
+    /// Held from reading the database until the result is in place, so that older data never replaces newer data.
     turn: Mutex<()>,
 }
 
 struct Known {
     client: Arc<Client>,
-    /// When it was made, as tokens tell the time.
+    /// When it was created, in the unit of token timestamps.
     made_at: i64,
 }
 
 impl Clients {
-    /// The client with this id, unless it is unknown or disabled.
+    /// The client with this ID, unless it is unknown or disabled.
     pub fn find(&self, id: &str) -> Option<Arc<Client>> {
         self.live.load().get(id).map(|known| Arc::clone(&known.client))
     }
 
-    /// The client that a token was given to, by the token's `client_id` and `iat`. One that was made later and has the same id
-    /// is another client: what the one before it held is none of its own.
+    /// The client that a token was issued to, by the token's `client_id` and `iat`. A client that was created later
+    /// with the same ID is another client: it does not own the tokens of the earlier one.
     ///
-    /// The two times may be of two servers, whose clocks may differ by so much.
+    /// The two times may come from two servers, so the difference between their clocks is tolerated.
     pub fn holder(&self, id: &str, issued_at: i64) -> Option<Arc<Client>> {
         self.live
             .load()
@@ -49,20 +50,21 @@ impl Clients {
             .map(|known| Arc::clone(&known.client))
     }
 
-    /// As [`find`](Self::find), also when another server stored the client a moment ago: one that is not here is looked for in
-    /// the database, and only when it is there all are read anew. An id that nobody has costs one look at an index.
+    /// As [`find`](Self::find), but also finds a client that another server stored a moment ago: an unknown ID is
+    /// looked up in the database, and only if it is there are all clients read again. An ID that nobody has costs one
+    /// index look-up.
     pub async fn find_stored(&self, id: &str, db: &Db) -> Result<Option<Arc<Client>>, StorageError> {
         if let Some(client) = self.find(id) {
             return Ok(Some(client));
         }
-        // No row can have it, and to ask would be a fault.
+        // No row can have this ID, and the query would fail.
         if id.contains('\0') {
             return Ok(None);
         }
         let sought = id.to_owned();
         if db.run(move |conn| clients::is_enabled(conn, &sought)).await? {
             let _turn = self.turn.lock().await;
-            // Of many who wait for one client the first reads it.
+            // If many requests wait for one client, only the first reads it.
             if self.find(id).is_none() {
                 self.replace(db.run(clients::all).await?);
             }
@@ -70,25 +72,26 @@ impl Clients {
         Ok(self.find(id))
     }
 
-    /// Every client that may do something.
+    /// Every client that is not disabled.
     pub fn all(&self) -> Vec<Arc<Client>> {
         self.live.load().values().map(|known| Arc::clone(&known.client)).collect()
     }
 
-    /// Whether any client of these kinds owns this web origin: what cross-origin preflights are answered by.
+    /// Whether any client of these kinds owns this web origin. This decides the response to cross-origin preflight
+    /// requests.
     pub fn any_has_origin(&self, origin: &str, kinds: &[ClientKind], owns: Owns) -> bool {
         let of_them = |client: &Client| kinds.contains(&client.definition.kind) && owns(client, origin).is_ok();
         self.live.load().values().any(|known| of_them(&known.client))
     }
 
-    /// Reads all clients anew.
+    /// Reads all clients again.
     pub async fn reload(&self, db: &Db) -> Result<(), StorageError> {
         let _turn = self.turn.lock().await;
         self.replace(db.run(clients::all).await?);
         Ok(())
     }
 
-    /// Puts these clients in place of all: at the start, when nobody else reads them.
+    /// Replaces all clients by these: at start-up, when nothing else reads them.
     pub fn replace(&self, stored: Vec<clients::StoredClient>) {
         let live = stored.into_iter().filter(|stored| stored.disabled_at.is_none());
         let known = live.map(|stored| {
@@ -99,9 +102,9 @@ impl Clients {
     }
 }
 
-/// Makes the database agree with the configuration: declared clients are stored under its name, those it no longer
-/// declares are disabled. A client of the same id that was made by other means is taken over. Call it under the start-up
-/// lock, in a transaction.
+/// Makes the database agree with the configuration: declared clients are stored as managed by it, and clients that it
+/// no longer declares are disabled. A client with the same ID that was created by other means is taken over. Call it
+/// under the start-up lock, in a transaction.
 pub fn apply_configuration(
     conn: &mut PgConnection,
     declared: &[Client],

@@ -1,22 +1,22 @@
 //! The time, as a parameter.
 //!
-//! Nobody else in the crate asks the operating system what time it is (clippy's `disallowed-methods` sees to it): rules
-//! take `now` as an argument, and the tests move a [`Clock`] of their own past each expiry instead of sleeping.
+//! No other code in the crate reads the system's time (enforced by clippy's `disallowed-methods`): rules take `now` as
+//! an argument, and tests advance their own [`Clock`] past an expiry instead of sleeping.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 
-/// A moment, always UTC.
+/// A point in time, always UTC.
 pub type Time = DateTime<Utc>;
 
-/// Most by which the clocks of two servers may differ: what one signs the others must accept.
+/// The most by which the clocks of two servers may differ: each must accept what the others sign.
 pub const MOST_APART: Duration = Duration::seconds(5);
-/// Most by which a server's may differ from the database's: two servers may be off to different sides.
+/// The most by which a server's clock may differ from the database's: two servers may be off in opposite directions.
 pub const MOST_FROM_DATABASE: Duration = Duration::milliseconds(2500);
 
-/// By how much another clock is ahead of ours (behind: negative), at least, if it was read between two readings of ours.
+/// The minimum by which another clock is ahead of ours (negative: behind), if it was read between two readings of ours.
 pub fn ahead(before: Time, there: Time, after: Time) -> Duration {
     if there > after {
         there - after
@@ -27,13 +27,13 @@ pub fn ahead(before: Time, there: Time, after: Time) -> Duration {
     }
 }
 
-/// What is wrong where the database's clock is further [`ahead`] than that, for operators.
+/// The message for operators when the database's clock is too far [`ahead`].
 pub fn too_far_apart(ahead: Duration) -> String {
     let ms = ahead.num_milliseconds();
     format!("the database's clock is {ms} ms from this machine's: let both follow a time server (NTP)")
 }
 
-/// The system's clock, shifted by an offset that only the tests change. Cloning shares the offset.
+/// The system's clock, shifted by an offset that only tests change. Clones share the offset.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     offset_ms: Arc<AtomicI64>,
@@ -45,7 +45,7 @@ impl Clock {
         Self::default()
     }
 
-    /// The current time, as precise as the database keeps it: to the microsecond.
+    /// The current time in microseconds, the precision of the database.
     pub fn now(&self) -> Time {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
         let system = Utc::now().trunc_subsecs(6);

@@ -1,8 +1,9 @@
-//! Proof of possession (RFC 9449), as the endpoints ask for it: reads the header of a request, holds it against the request
-//! by our *public* URL (never by `Host`), and uses the proof up.
+//! Proof of possession (RFC 9449) for the endpoints: reads the header of a request, checks it against the request using
+//! our *public* URL (never `Host`), and marks the proof as used.
 //!
-//! What must always hold: a key is handed on only after its proof was spent in the database, so that of many equal requests
-//! on many servers one gets through. The rules of a proof are in [`tokens::dpop`](crate::tokens::dpop).
+//! What must always hold: a key is returned only after its proof was marked as used in the database, so that of many
+//! identical requests on many servers only one succeeds. The rules for a proof are in
+//! [`tokens::dpop`](crate::tokens::dpop).
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -15,9 +16,9 @@ use crate::storage::used_jti::{self, Kind as Used, Spent};
 use crate::tokens::dpop::{ALGORITHM_NAMES, Jkt, Nonces, Proof, Target, check};
 use crate::web::error::{Failure, Kind};
 
-/// The header that proofs come in.
+/// The request header that contains a proof.
 const PROOF: HeaderName = HeaderName::from_static("dpop");
-/// The header that nonces go out in.
+/// The response header that contains a nonce.
 pub const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// Checks DPoP proofs.
@@ -30,24 +31,24 @@ pub struct Dpop {
 }
 
 impl Dpop {
-    /// `key` is the purpose key of the nonces.
+    /// `key` is the key derived for nonces.
     pub fn new(db: Db, clock: Clock, public_url: Url, key: &[u8; 32], require_nonce: bool) -> Self {
         Self { db, clock, public_url, nonces: Nonces::new(key), require_nonce }
     }
 
-    /// The key that the sender of a request proved to hold; none when it sent no proof. For every place but the token endpoint
-    /// where a key is made known to us.
+    /// The key that the sender of a request proved to hold; `None` if it sent no proof. For every endpoint, except the
+    /// token endpoint, at which clients introduce a key.
     pub async fn proof_key(&self, request: &HttpRequest) -> Result<Option<Jkt>, Failure> {
         self.key_of(self.examine(request)?).await
     }
 
-    /// The proof of a request, if it sent one, not spent yet. To be asked before anything else of the request is used up: who
-    /// lacks a nonce comes again with all the rest as it was (RFC 9449 §8).
+    /// The proof of a request, if it sent one, not marked as used yet. Call it before anything else of the request is
+    /// used up: a client that lacks a nonce repeats the request unchanged otherwise (RFC 9449 §8).
     pub fn examine(&self, request: &HttpRequest) -> Result<Option<Proof>, Failure> {
         header(request)?.map(|text| self.judge(request, text, None)).transpose()
     }
 
-    /// The key of an examined proof, which is spent.
+    /// Marks an examined proof as used, and returns its key.
     pub async fn key_of(&self, proof: Option<Proof>) -> Result<Option<Jkt>, Failure> {
         match proof {
             Some(proof) => self.spend(proof).await.map(Some),
@@ -55,7 +56,8 @@ impl Dpop {
         }
     }
 
-    /// The same for a request for tokens of this client: without a proof it is refused when its tokens are always bound.
+    /// The same for a token request of this client: without a proof, it is refused if the client's tokens are always
+    /// bound.
     pub async fn key_for(&self, client: &Client, proof: Option<Proof>) -> Result<Option<Jkt>, Failure> {
         if proof.is_none() && client.requires_dpop() {
             return Err(missing());
@@ -63,7 +65,7 @@ impl Dpop {
         self.key_of(proof).await
     }
 
-    /// The key that the bearer of an access token proved to hold, with a challenge in each refusal (RFC 9449 §7.1).
+    /// The key that the holder of an access token proved, with a challenge in each refusal (RFC 9449 §7.1).
     pub async fn key_at_resource(&self, request: &HttpRequest, access_token: &str) -> Result<Jkt, Failure> {
         let checked = async {
             let text = header(request)?.ok_or_else(missing)?;
@@ -75,7 +77,7 @@ impl Dpop {
         })
     }
 
-    /// The nonce to send with an answer, when nonces are wanted.
+    /// The nonce to send with a response, if nonces are required.
     pub fn nonce(&self) -> Option<HeaderValue> {
         self.require_nonce.then(|| self.current_nonce(self.clock.now()))
     }
@@ -116,13 +118,13 @@ impl Dpop {
     }
 }
 
-/// A refusal of a request with an access token: names the scheme that would do.
+/// Adds the challenge for a request with an access token, which names the scheme that would be accepted.
 pub fn challenged(failure: Failure) -> Failure {
     let challenge = format!(r#"DPoP error="{}", algs="{ALGORITHM_NAMES}""#, failure.kind().oauth_code());
     failure.challenge(challenge)
 }
 
-/// The one proof of a request (RFC 9449 §4.3, item 1).
+/// The single proof of a request (RFC 9449 §4.3, item 1).
 fn header(request: &HttpRequest) -> Result<Option<&str>, Failure> {
     let mut values = request.headers().get_all(PROOF);
     match (values.next(), values.next()) {

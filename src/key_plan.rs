@@ -1,4 +1,4 @@
-//! Which signing keys this server needs, when each is made or rotated, and the making itself.
+//! Which signing keys this server needs, and when each is made or rotated. Also makes them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,25 +16,25 @@ use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::seal::MasterKey;
 use crate::tokens::{Keys, KeysError, rotate};
 
-/// The keys a server needs, and the policy they rotate by.
+/// The keys that a server needs, and their rotation policy.
 #[derive(Clone, Debug)]
 pub struct KeyPlan {
     /// Keys that must exist before the first request.
     pub at_start: Vec<(Use, Algorithm)>,
-    /// Keys that are slow to make, and made after the server is ready.
+    /// Keys that are slow to generate, and made after the server is ready.
     pub later: Vec<(Use, Algorithm)>,
-    /// How long the targets of bridges may go on with the keys they have, by bridge.
+    /// How long the targets of bridges may use cached keys, by bridge.
     lags: HashMap<String, chrono::Duration>,
-    /// The same of those whose bridges sign with the keys of our own tokens.
+    /// The same for bridges that sign with the keys of our own tokens.
     provider_lag: chrono::Duration,
     /// How often keys are replaced, and how long before that their successors are published.
     keys: config::Keys,
-    /// How long what they sign lives.
+    /// How long the signed tokens live.
     tokens: config::Tokens,
 }
 
 impl KeyPlan {
-    /// What a server with this configuration needs, bridges apart.
+    /// The keys for a server with this configuration, without bridges.
     pub fn new(config: &Config) -> Self {
         let access = algorithm(config.tokens.algorithm);
         let mut wanted = vec![(Use::Refresh, Algorithm::HS256), (Use::Tokens, access), (Use::Tokens, Algorithm::ES256)];
@@ -49,14 +49,15 @@ impl KeyPlan {
         Self { at_start, later, lags, provider_lag, keys: config.keys.clone(), tokens: config.tokens.clone() }
     }
 
-    /// The same with the bridges of the database: for the commands, which know no others.
+    /// The keys for a server with this configuration and the bridges of the database: for commands, which know no other
+    /// bridges.
     pub fn of_database(conn: &mut PgConnection, config: &Config) -> Result<Self, StorageError> {
         let mut plan = Self::new(config);
         plan.want_bridges(WantedKeys::of(&stored::bridges::all(conn)?, config.issuer()));
         Ok(plan)
     }
 
-    /// Puts the keys of these bridges in place of those of all bridges.
+    /// Replaces the keys of all bridges with those of these bridges.
     pub fn want_bridges(&mut self, wanted: WantedKeys) {
         let WantedKeys { own, provider_lag } = wanted;
         self.provider_lag = provider_lag;
@@ -70,12 +71,12 @@ impl KeyPlan {
         }
     }
 
-    /// The keys without which a server is of no use. A bridge's are not among them: bridges come and go.
+    /// The keys without which a server is useless. Those of bridges are not included, because bridges come and go.
     pub fn vital(&self) -> Vec<(Use, Algorithm)> {
         self.at_start.iter().filter(|(usage, _)| !matches!(usage, Use::Bridge(_))).cloned().collect()
     }
 
-    /// Adds what clients and resources want: Ed25519 is there only where somebody asks for it.
+    /// Adds the algorithms that clients and resources want: an Ed25519 key exists only if one of them asks for it.
     pub fn want(&mut self, algorithms: impl IntoIterator<Item = Algorithm>) {
         for key in algorithms.into_iter().map(|algorithm| (Use::Tokens, algorithm)) {
             if !self.at_start.contains(&key) && !self.later.contains(&key) {
@@ -84,13 +85,13 @@ impl KeyPlan {
         }
     }
 
-    /// The algorithms that tokens and answers are signed with.
+    /// The algorithms that sign tokens and responses.
     pub fn token_algorithms(&self) -> Vec<Algorithm> {
         let all = self.at_start.iter().chain(&self.later);
         all.filter(|(usage, _)| *usage == Use::Tokens).map(|(_, algorithm)| *algorithm).collect()
     }
 
-    /// The policy for one use.
+    /// The rotation policy for one use.
     pub fn policy(&self, usage: &Use) -> RotationPolicy {
         let longest = match usage {
             Use::Refresh => self.tokens.refresh_absolute,
@@ -105,7 +106,7 @@ impl KeyPlan {
         rotate::policy(self.keys.publish_before_signing.max(lag), self.keys.rotate_every, longest)
     }
 
-    /// Which of `keys` are missing, or their time has come. Needs no lock.
+    /// Which of `keys` are missing or due for rotation. Needs no lock.
     pub fn due(
         &self,
         conn: &mut PgConnection,
@@ -123,7 +124,7 @@ impl KeyPlan {
         Ok(due)
     }
 
-    /// Makes or rotates what is due among `keys`. To be called under the start-up lock.
+    /// Makes or rotates what is due among `keys`. Call it under the start-up lock.
     pub fn apply(
         &self,
         conn: &mut PgConnection,
@@ -133,7 +134,7 @@ impl KeyPlan {
     ) -> Result<(), KeysError> {
         for (usage, algorithm) in keys {
             rotate::rotate(conn, master, (usage, *algorithm), self.policy(usage), Trigger::Schedule, now)?;
-            // A bridge has one algorithm; what it had before signs nothing more.
+            // A bridge has one algorithm; keys of an earlier one no longer sign.
             if matches!(usage, Use::Bridge(_)) {
                 rotate::retire_others(conn, (usage, *algorithm), self.policy(usage), now)?;
             }
@@ -142,7 +143,7 @@ impl KeyPlan {
     }
 }
 
-/// The algorithms that live clients and resources ask for by name.
+/// The algorithms that live clients and resources name.
 pub fn wanted_algorithms(clients: &Clients, resources: &Resources) -> Vec<Algorithm> {
     let of_clients = clients.all().into_iter().flat_map(|client| {
         let definition = &client.definition;
@@ -157,7 +158,7 @@ pub fn wanted_algorithms(clients: &Clients, resources: &Resources) -> Vec<Algori
     of_clients.chain(of_resources).filter_map(|name| name?.parse().ok()).collect()
 }
 
-/// The tokens room's name for a configured algorithm.
+/// The tokens room's value for a configured algorithm.
 pub fn algorithm(configured: config::Algorithm) -> Algorithm {
     match configured {
         config::Algorithm::Es256 => Algorithm::ES256,
@@ -166,8 +167,8 @@ pub fn algorithm(configured: config::Algorithm) -> Algorithm {
     }
 }
 
-/// Makes or rotates what is due among `wanted`, and reads all keys anew, whatever came of it: somebody else may have made what
-/// is missing here. A failure is told in the log: whoever waits for a key finds that there is none yet, and it is tried again.
+/// Makes or rotates what is due among `wanted`, and reloads all keys in any case, because another server may have made
+/// what is missing here. A failure is logged: callers that need a key find none yet, and it is retried.
 pub async fn make_keys(db: &Db, plan: &KeyPlan, keys: &Arc<Keys>, wanted: Vec<(Use, Algorithm)>, clock: &Clock) {
     let (plan, holder, time) = (plan.clone(), Arc::clone(keys), clock.clone());
     let made = match db.run_long(move |conn| rotate_locked(conn, &plan, &holder, &wanted, &time)).await {
@@ -180,16 +181,16 @@ pub async fn make_keys(db: &Db, plan: &KeyPlan, keys: &Arc<Keys>, wanted: Vec<(U
     }
 }
 
-/// What became of the keys that were due.
+/// The result of rotating the keys that were due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotated {
-    /// There are none any more.
+    /// No key is due any more.
     Done,
-    /// Somebody else holds the start-up lock.
+    /// Another server holds the start-up lock.
     Busy,
 }
 
-/// Makes or rotates what is due. The lock is taken only for something to do, and not waited for.
+/// Makes or rotates what is due. Takes the lock only if there is something to do, and does not wait for it.
 pub fn rotate_due(conn: &mut PgConnection, plan: &KeyPlan, keys: &Keys, clock: &Clock) -> Result<Rotated, KeysError> {
     let master = keys.master();
     let all: Vec<_> = plan.at_start.iter().chain(&plan.later).cloned().collect();
@@ -211,8 +212,8 @@ fn rotate_locked(
     migrations::locked(conn, |conn| rotate(conn, plan, keys, wanted, clock))
 }
 
-/// Makes or rotates what is due among `wanted`. To be called under the start-up lock: only then is the time asked for, or a
-/// key that was made while the lock was waited for would be one of the future.
+/// Makes or rotates what is due among `wanted`. Call it under the start-up lock: the time is read only then. Otherwise
+/// a key that another server made during the wait would appear to be in the future.
 fn rotate(
     conn: &mut PgConnection,
     plan: &KeyPlan,
@@ -221,7 +222,7 @@ fn rotate(
     clock: &Clock,
 ) -> Result<Result<(), KeysError>, StorageError> {
     let master = keys.master();
-    // A key sealed with an outdated master key could not be opened by the others.
+    // The others could not open a key sealed with an outdated master key.
     match installation::find(conn)?.filter(|mark| mark.id != master.id()) {
         Some(mark) => Ok(Err(KeysError::MasterKeyChanged(mark.id))),
         None => Ok(plan.apply(conn, &master, wanted, clock.now())),
@@ -236,7 +237,7 @@ mod tests {
     use crate::bridge::stored::OwnKey;
     use crate::config::{DatabaseTls, Sources};
 
-    /// Supabase keeps keys for half an hour: a new one must be known there before it signs.
+    /// Supabase caches keys for half an hour, so a new key must be published that long before it signs.
     #[test]
     fn a_bridges_key_is_published_as_long_as_its_target_keeps_keys() {
         let config = Config::load(Sources {

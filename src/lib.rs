@@ -12,23 +12,23 @@
 //! | [`account`] | sessions, and what people see of their own account |
 //! | [`admin`] | administration over HTTP: clients, resources, bridges, people, messages, the audit trail |
 //! | [`oidc`] | the OpenID provider: authorization, tokens, userinfo, introspection, revocation, registration, discovery |
-//! | [`bridge`] | custom tokens for systems that are not ours |
-//! | [`forward_auth`] | who may reach the apps behind a proxy, and who is asking |
+//! | [`bridge`] | custom tokens for other systems |
+//! | [`forward_auth`] | access control for apps behind a proxy |
 //! | [`site`] | the pages' handlers, documentation, well-known documents |
-//! | [`web`] | HTTP furniture: errors, cookies, limits, headers, and the pages' views |
-//! | [`logout`] | signing out, and telling every app that must know |
-//! | [`hooks`] | others' servers that are told what happens, or asked before a sign-in, by signed messages |
-//! | [`outbox`] | delivers messages to other systems, at least once |
-//! | [`import`] | people and passkeys from other systems, and out to them |
-//! | [`outbound`] | everything that is fetched from others or sent to them |
+//! | [`web`] | shared HTTP code: errors, cookies, limits, headers, and the pages' views |
+//! | [`logout`] | signing out, and notifying the apps concerned |
+//! | [`hooks`] | signed messages to external servers, about events or before a sign-in |
+//! | [`outbox`] | at-least-once delivery of messages to other systems |
+//! | [`import`] | import of people and passkeys from other systems, and export |
+//! | [`outbound`] | requests to other servers |
 //! | [`dpop`] | DPoP proofs, each accepted once |
 //! | [`clients`], [`resources`] | the directories of OAuth clients and of the APIs that tokens are for |
-//! | [`assembly`], [`key_plan`] | from the configuration to the rooms; which signing keys there must be |
+//! | [`assembly`], [`key_plan`] | building the rooms from the configuration; which signing keys must exist |
 //! | [`app`], [`routes`] | the running server; every path in one list |
-//! | [`background`] | what a server does between requests: follows changes, rotates keys, sweeps |
-//! | [`openapi`] | the description of the API, from its handlers |
-//! | [`clock`], [`random`] | time and chance, the only sources of both |
-//! | [`telemetry`] | log lines, without secrets |
+//! | [`background`] | work between requests: follows changes, rotates keys, sweeps |
+//! | [`openapi`] | the API description, collected from the handlers |
+//! | [`clock`], [`random`] | the only sources of time and randomness |
+//! | [`telemetry`] | log lines and metrics, without secrets |
 //! | [`process`] | limits of the process itself |
 //! | [`cli`] | the commands |
 

@@ -1,4 +1,4 @@
-//! The OpenAPI document, collected from the handlers themselves.
+//! The OpenAPI document, generated from the annotations on the handlers.
 
 mod complete;
 
@@ -12,7 +12,7 @@ use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web};
 #[openapi(
     info(
         title = "Passmint",
-        description = "Passkeys in, tokens out. Errors outside `/oauth/` are `application/problem+json` (RFC 9457) with a stable `code`; beside it `reason` tells causes of one code apart: with `sign_in_refused` it is `account_disabled`, `passkey_paused` or `no_group`. Errors of `/oauth/` are in the form of RFC 6749. A change by the session cookie says by `Origin` or `Sec-Fetch-Site` that it comes from our own pages. Such a page may also say for which session it was made, by `X-CSRF-Token` with what its forms have as `csrf`: a request that sends another session's is refused (`csrf`). Other origins cannot send that header."
+        description = "Passkeys in, tokens out. Errors outside `/oauth/` are `application/problem+json` (RFC 9457) with a stable `code`. Some also have a `reason`, which distinguishes causes that share a code: with `sign_in_refused` it is `account_disabled`, `passkey_paused` or `no_group`. Errors of `/oauth/` have the form defined by RFC 6749. A request that changes something and is authenticated by the session cookie must show with `Origin` or `Sec-Fetch-Site` that it comes from the server's own pages. It can also name the session that its page was created for, by sending the `csrf` value of the page's forms as `X-CSRF-Token`. If that value belongs to another session, the request is refused (`csrf`). Pages of other origins cannot send this header."
     ),
     paths(
         ceremony::handlers::registration::options,
@@ -127,12 +127,12 @@ static JSON: LazyLock<String> = LazyLock::new(|| {
     document.to_string()
 });
 
-/// The document.
+/// The OpenAPI document as JSON, with everything that [`complete`] adds.
 pub fn json() -> &'static str {
     &JSON
 }
 
-/// The document, for the pages that show it.
+/// The OpenAPI document without what [`complete`] adds, for the documentation pages.
 pub fn document() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    /// Members outside `/oauth/` are in camelCase on the wire, and the document must not say otherwise.
+    /// Outside `/oauth/`, members are in camelCase on the wire, and the document must agree.
     #[test]
     fn members_are_named_as_on_the_wire() {
         let document: serde_json::Value = serde_json::from_str(json()).unwrap();

@@ -1,10 +1,11 @@
-//! Delivers what the outbox holds: at least once, in the order of each lane, by whichever server comes first.
+//! Delivers the messages in the outbox: at least once, in the order of each lane, by whichever server claims them
+//! first.
 //!
 //! What must always hold: a message is written in the transaction of its cause, never here; nothing here is needed for
-//! safety, a late message only leaves others in the dark for longer; whatever does not arrive is seen, in the log, in the
-//! metrics and in the audit trail. Every receiver of events has a line of its own, so that one that is slow or gone holds up
-//! nobody else. To add a kind: a constant, a line in [`Outbox::new`], an arm in [`Outbox::deliver`] with a handler in its own
-//! room.
+//! safety, because a late message only delays what others learn; every failed delivery is visible in the log, in the
+//! metrics and in the audit trail. Every receiver of events has its own line, so that a slow or dead one delays no
+//! other. To add a kind: a constant, a line in [`Outbox::new`], and an arm in [`Outbox::deliver`] with a handler in its
+//! own room.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,47 +24,48 @@ use crate::logout::backchannel::{self, Backchannel};
 use crate::storage::outbox::{self, Claimed, Wanted};
 use crate::storage::{Db, StorageError, audit};
 
-/// How many logouts are delivered at a time.
+/// The maximum number of logouts that are delivered at the same time.
 const MOST: usize = 32;
-/// How many events are delivered to one receiver at a time.
+/// The maximum number of events that are delivered to one receiver at the same time.
 const MOST_OF_ONE: usize = 8;
-/// How long one attempt may take; handlers have shorter times of their own.
+/// The time limit for one attempt; handlers have shorter limits of their own.
 const LONGEST: Duration = Duration::from_secs(15);
-/// How often is looked for what other servers and commands wrote, and for what is due again.
+/// The interval of looking for messages that other servers and commands wrote, and for retries that are due.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a message is held; longer than any attempt, so that nobody else begins before it has ended.
+/// How long a message is leased: longer than any attempt, so that nobody else starts before the attempt has ended.
 fn lease() -> chrono::Duration {
     chrono::Duration::seconds(30)
 }
 
-/// Messages that are delivered beside all others. What no server has a line for waits for one that does.
+/// Messages that are delivered independently of all others. A message for which no server has a line waits until one
+/// does.
 struct Line {
     which: Which,
-    /// How many are delivered at a time.
+    /// The maximum number that is delivered at the same time.
     most: usize,
     written: Notify,
 }
 
-/// Which messages.
+/// Which messages a line delivers.
 enum Which {
-    /// Of this kind, each lane in its order.
+    /// Those of this kind, in the order of each lane.
     Kind(&'static str),
-    /// Of this lane, in any order.
+    /// Those of this lane, in any order.
     Lane(String),
 }
 
-/// What delivers each kind, in its own room.
+/// The handler of each kind, in its own room.
 pub struct Handlers {
     /// Delivers back-channel logouts.
     pub backchannel: Backchannel,
     /// Delivers events to webhooks.
     pub webhooks: Webhooks,
-    /// Sign-ins.
+    /// Delivers sign-ins to hooks after a sign-in.
     pub after_sign_in: AfterSignIn,
 }
 
-/// The room.
+/// The outbox.
 pub struct Outbox {
     db: Db,
     clock: Clock,
@@ -73,7 +75,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox that delivers nothing until [`Outbox::run`].
+    /// Creates an outbox that delivers nothing until [`Outbox::run`].
     pub fn new(db: Db, clock: Clock, handlers: Handlers) -> Self {
         let line = |which, most| Line { which, most, written: Notify::new() };
         let logouts = line(Which::Kind(backchannel::KIND), MOST);
@@ -84,20 +86,20 @@ impl Outbox {
         Self { db, clock, handlers, lines, stopping: AtomicBool::new(false) }
     }
 
-    /// Says that something was written, so that it is delivered at once.
+    /// Signals that a message was written, so that it is delivered at once.
     pub fn wake(&self) {
         for line in &self.lines {
             line.written.notify_one();
         }
     }
 
-    /// Begins nothing any more; [`Outbox::run`] ends when the attempts in flight have.
+    /// Starts no further attempts; [`Outbox::run`] ends when those in progress have ended.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake();
     }
 
-    /// Delivers until it is told to stop.
+    /// Delivers messages until it is stopped.
     pub async fn run(self: Arc<Self>) {
         let mut lines = JoinSet::new();
         for line in 0..self.lines.len() {
@@ -128,14 +130,14 @@ impl Outbox {
         while in_flight.join_next().await.is_some() {}
     }
 
-    /// Attempts every logout of the lanes that begin so, at once and together, and waits until all were attempted or
-    /// `patience` is over. Those that take longer go on without being waited for.
+    /// Attempts every logout in the lanes with this prefix, at once and concurrently, and waits until all were
+    /// attempted or `patience` is over. Those that take longer continue in the background.
     pub async fn attempt_now(self: &Arc<Self>, lanes: &str, patience: Duration) {
         let mut attempts = JoinSet::new();
         for message in self.claim(&Which::Kind(backchannel::KIND), Some(lanes), MOST).await {
             attempts.spawn_local(Arc::clone(self).attempt(message));
         }
-        // More than could be claimed at once.
+        // There may be more than could be claimed at once.
         self.wake();
         let all = async { while attempts.join_next().await.is_some() {} };
         if timeout(patience, all).await.is_err() {
@@ -176,7 +178,7 @@ impl Outbox {
             Ok(()) => self.note_delivered(&message).await,
             Err(undelivered) => self.note_failed(&message, undelivered).await,
         };
-        // Without the note the lease ends and it is delivered again: at least once.
+        // If the outcome is not recorded, the lease ends and the message is delivered again: at least once.
         if let Err(error) = noted {
             tracing::warn!(error = %error, message.id = message.id, "what became of a message could not be noted");
         }
@@ -228,7 +230,7 @@ impl Outbox {
     }
 }
 
-/// What a message is about, in a few words that name nobody.
+/// What a message is about, in a few words that identify nobody.
 fn about(message: &Claimed) -> Value {
     let payload = &message.payload;
     match message.kind.as_str() {
@@ -237,8 +239,8 @@ fn about(message: &Claimed) -> Value {
     }
 }
 
-/// The event of a message that did not arrive. A receiver of events that is away for a day misses thousands, each tried a dozen
-/// times: of those the trail tells only which were given up.
+/// The event of a message that was not delivered. A receiver of events that is down for a day misses thousands, each
+/// tried a dozen times: for those the audit trail records only which were given up.
 fn event_of_failure(message: &Claimed, error: &str, next: Option<Time>, now: Time) -> Option<Event> {
     let is_logout = message.kind == backchannel::KIND;
     if !is_logout && next.is_some() {

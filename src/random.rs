@@ -6,7 +6,7 @@ use uuid::Uuid;
 /// `N` random bytes.
 ///
 /// # Panics
-/// When the operating system has no randomness to give: nothing safe could be done without it.
+/// If the operating system provides no randomness: nothing could be done safely without it.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut out = [0; N];
     rand::fill(&mut out).expect("the operating system's random generator works");

@@ -1,4 +1,5 @@
-//! The resources this server knows, ready for every request: read from the database, re-read when they change.
+//! The resources that this server knows, in memory for every request: read from the database, and read again when they
+//! change.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,15 +16,15 @@ use crate::domain::resource::{Resource, ScopeOwners};
 use crate::domain::scope::Scopes;
 use crate::storage::{Db, StorageError, audit, resources};
 
-/// The directory. Reading it takes no lock.
+/// The directory of resources. Reading it takes no lock.
 #[derive(Default)]
 pub struct Resources {
     known: ArcSwap<Known>,
-    /// Held from reading the database to taking up what was read, so that what is older never replaces what is newer.
+    /// Held from reading the database until the result is in place, so that older data never replaces newer data.
     turn: Mutex<()>,
 }
 
-/// All of them by what is canonical of their identifiers.
+/// All resources, by the canonical form of their identifiers.
 #[derive(Default)]
 struct Known {
     live: HashMap<String, Arc<Resource>>,
@@ -37,7 +38,7 @@ impl Resources {
         self.known.load().live.get(canonical(identifier)).cloned()
     }
 
-    /// What people know a resource by: its name, or its identifier where none is configured.
+    /// The name of a resource for people, or its identifier if no name is configured.
     pub fn name_of(&self, identifier: &str) -> String {
         self.find(identifier).map_or_else(|| identifier.to_owned(), |resource| resource.definition.name.clone())
     }
@@ -48,21 +49,21 @@ impl Resources {
         known.live.contains_key(identifier) || known.disabled.contains(identifier)
     }
 
-    /// What a scope of a resource allows, in words for people; none for one that no live resource declares.
+    /// What a scope of a resource allows, in words for people; `None` for a scope that no enabled resource declares.
     pub fn words_of(&self, scope: &str) -> Option<String> {
         self.known.load().live.values().find_map(|resource| resource.definition.scopes.get(scope).cloned())
     }
 
-    /// Every resource that tokens are made for.
+    /// Every resource that is not disabled.
     pub fn all(&self) -> Vec<Arc<Resource>> {
         self.known.load().live.values().cloned().collect()
     }
 
-    /// The audience of an access token: what was asked for (RFC 8707 §2), each allowed to the client and not disabled; the
-    /// client's plain default when nothing is named.
+    /// The audience of an access token: the requested resources (RFC 8707 §2), each of which must be allowed for the
+    /// client and not disabled, or the client's default if none is named.
     ///
     /// # Errors
-    /// [`ClientRefusal::Audience`], answered as `invalid_target`.
+    /// [`ClientRefusal::Audience`], reported as `invalid_target`.
     pub fn audience<'a>(
         &self,
         client: &Client,
@@ -86,12 +87,13 @@ impl Resources {
         Ok(audience)
     }
 
-    /// What of granted scopes a token for this audience carries, see [`domain::resource`](crate::domain::resource).
+    /// The part of the granted scopes that a token for this audience carries, see
+    /// [`domain::resource`](crate::domain::resource).
     pub fn effective(&self, granted: &Scopes, audience: &[String]) -> Scopes {
         self.known.load().owners.effective(granted, audience)
     }
 
-    /// Refuses a request for a scope whose resource is not asked for with it.
+    /// Refuses a request for a scope whose resource is not requested with it.
     ///
     /// # Errors
     /// [`ClientRefusal::Scope`] with the first such scope.
@@ -102,16 +104,16 @@ impl Resources {
         }
     }
 
-    /// Reads all resources anew.
+    /// Reads all resources again.
     pub async fn reload(&self, db: &Db) -> Result<(), StorageError> {
         let _turn = self.turn.lock().await;
         self.replace(db.run(resources::all).await?);
         Ok(())
     }
 
-    /// Puts these resources in place of all: at the start, when nobody else reads them.
+    /// Replaces all resources by these: at start-up, when nothing else reads them.
     pub fn replace(&self, stored: Vec<resources::StoredResource>) {
-        // A disabled one keeps its scopes: they must not become everybody's.
+        // A disabled resource keeps its scopes: they must not become available to every audience.
         let owners = ScopeOwners::of(stored.iter().map(|stored| &stored.resource));
         let mut known = Known { owners, ..Known::default() };
         for stored in stored {
@@ -126,9 +128,9 @@ impl Resources {
     }
 }
 
-/// Makes the database agree with the configuration: declared resources are stored under its name, those it no longer
-/// declares are disabled. One of the same identifier, in whatever spelling, that was made by other means is taken over. Call it under the
-/// start-up lock, in a transaction.
+/// Makes the database agree with the configuration: declared resources are stored as managed by it, and resources that
+/// it no longer declares are disabled. A resource with the same identifier, in any spelling, that was created by other
+/// means is taken over. Call it under the start-up lock, in a transaction.
 pub fn apply_configuration(
     conn: &mut PgConnection,
     declared: &[Resource],

@@ -1,10 +1,10 @@
-//! The crate's own sources, for tests of its rules: who may import whom, and who may call what.
+//! The crate's own source files, for tests of its rules: who may import whom, and who may call what.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every file under a folder of `src`, by its path from there, with its text.
+/// Every file under a folder of `src`: its path from there, and its text.
 pub fn under(folder: &str) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
@@ -38,7 +38,7 @@ fn imported_by(folder: &str) -> BTreeSet<String> {
 fn domain_and_storage_import_no_room_above_them() {
     let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(imported_by("domain"), set(&["clock", "domain", "random"]));
-    // The last two are its own macros.
+    // The last two are macros of its own.
     assert_eq!(imported_by("storage"), set(&["clock", "domain", "random", "batch_statement", "statement"]));
     for (folder, words) in [("domain", &["diesel::", "actix_web", "tokio::"][..]), ("storage", &["actix_web"])] {
         for (name, text) in under(folder) {

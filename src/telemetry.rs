@@ -1,7 +1,7 @@
-//! One structured line for each request, and the metrics.
+//! One structured log line per request, and the metrics.
 //!
-//! What must always hold: no secret, token, cookie, e-mail or query string reaches a line; labels of metrics come from a
-//! closed list. To log something: `tracing` with dotted field names; the request's span gives id and trace.
+//! Invariants: no secret, token, cookie, e-mail or query string appears in a log line; metric labels come from a closed
+//! list. To log something: `tracing` with dotted field names; the request's span adds its id and trace.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -20,7 +20,7 @@ use crate::config::{Log, LogFormat, LogLevel};
 use crate::random;
 use crate::web::caller::RequestId;
 
-/// Libraries whose debug lines show credentials, or are too many: the most that they tell, whatever is asked for.
+/// Libraries whose debug lines show credentials, or are too many, with the most detailed level allowed for each.
 const QUIET: [(&str, LevelFilter); 6] = [
     ("webauthn_rs", LevelFilter::INFO),
     ("webauthn_rs_core", LevelFilter::INFO),
@@ -35,7 +35,7 @@ pub fn start_logging(log: &Log, terminal: bool) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_span_events(FmtSpan::NONE)
-        // A reader that went away must not panic what was about to be logged: the server could not even stop.
+        // If the reader is gone, logging must not panic: the server could not even shut down.
         .log_internal_errors(false);
     let json = match log.format {
         LogFormat::Json => true,
@@ -62,7 +62,7 @@ fn filter(level: LogLevel) -> Targets {
     Targets::new().with_default(level).with_targets(QUIET.map(|(target, most)| (target, most.min(level))))
 }
 
-/// Installs the recorder of metrics; the handle renders them. None when another recorder was installed before.
+/// Installs the metrics recorder; the handle renders the metrics. `None` if another recorder was installed before.
 pub fn start_metrics() -> Option<PrometheusHandle> {
     const SECONDS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
     PrometheusBuilder::new()
@@ -72,7 +72,7 @@ pub fn start_metrics() -> Option<PrometheusHandle> {
         .ok()
 }
 
-/// The position of a caller in somebody's trace (W3C Trace Context, `traceparent`).
+/// The caller's position in a distributed trace (W3C Trace Context, `traceparent`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Trace {
     id: String,
@@ -80,7 +80,7 @@ struct Trace {
 }
 
 impl Trace {
-    /// Reads `00-<32 hex>-<16 hex>-<2 hex>`; anything else begins no trace.
+    /// Reads `00-<32 hex>-<16 hex>-<2 hex>`; `None` for anything else.
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let (version, id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -94,7 +94,7 @@ impl Trace {
     }
 }
 
-/// Gives every request an id, a span and a line.
+/// Gives every request an id, a span and a log line.
 pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -115,7 +115,7 @@ pub async fn observe(
     if let Ok(response) = &mut result {
         let _in_span = span.enter();
         let status = response.status().as_u16();
-        // The route's pattern, not the path: ids stay out of lines and labels.
+        // The route's pattern, not the path: ids must not appear in lines and labels.
         let route = response.request().match_pattern().unwrap_or_else(|| "(none)".to_owned());
         tracing::info!(http.method = %method, http.route = route, http.status = status, seconds, "answered");
         metrics::histogram!("passmint_request_seconds").record(seconds);

@@ -1,8 +1,9 @@
-//! Authorization codes, and their exchange.
+//! Authorization codes and their exchange.
 //!
-//! Codes are made ahead, by browsers that ask over HTTP, so that an exchange is measured alone. A code is good for one
-//! exchange and for a minute: the stock is made right before it is used up, for a fixed time instead of a fixed number. A
-//! code costs about as much to give as to exchange, so it suffices on any machine.
+//! Codes are obtained in advance, over HTTP by signed-in browsers, so that only the exchange is measured. A code is
+//! valid for one exchange and for one minute, so the stock is built right before it is used. It is built for a fixed
+//! time instead of a fixed number: a code costs about as much to issue as to exchange, so the stock lasts on any
+//! machine.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,13 +13,14 @@ use crate::drive::Worker;
 use crate::people::{Browser, Household, VERIFIER};
 use crate::process::{APP, CALLBACK};
 
-/// How long codes are made: more than twice as long as it takes to exchange them at the ceiling and at half of it.
+/// How long codes are collected: more than twice as long as their exchange takes, at the ceiling and at half of it.
 const MAKING: Duration = Duration::from_secs(14);
 
-/// The codes of one connection, as the forms that exchange them.
+/// The codes of one connection, as the form bodies that exchange them.
 type Forms = Vec<String>;
 
-/// Workers that exchange codes of this scope, the codes in stock. `has_id` says whether an ID token must come.
+/// Returns workers that exchange codes of this scope, with the codes in stock. `has_id` says whether the answer must
+/// have an ID token.
 pub fn exchanges<'a>(homes: &'a mut [Household], scope: &'static str, has_id: bool) -> Result<Vec<Worker<'a>>> {
     let stocks = stocks(homes, scope)?;
     let worker = |(home, mut forms): (&'a mut Household, Forms)| -> Worker<'a> {
@@ -39,7 +41,7 @@ fn stocks(homes: &mut [Household], scope: &str) -> Result<Vec<Forms>> {
     })
 }
 
-/// Signs the people of a connection in, and lets their browsers ask in turn.
+/// Signs in the people of a connection, and lets their browsers obtain codes in turn.
 fn stock(home: &mut Household, scope: &str) -> Result<Forms> {
     let client = &mut home.client;
     let browsers: Vec<Browser> =

@@ -1,8 +1,8 @@
-//! What a round trip to the database costs at least: one row changed and committed, one row read.
+//! The least that a round trip to the database costs: one row changed and committed, and one row read.
 //!
-//! Measured on a private cluster of its own with the settings that the server uses, so with fsync on. The floor is one
-//! commit by itself, while the other cores are busy. Commits that arrive together share a write to the disk and cost less;
-//! how much less is told beside it, for as many connections as the server is loaded with.
+//! Measured on a private cluster of its own, with the server's settings and therefore with fsync on. The floor is a
+//! single commit while the other cores are busy. Commits that arrive together share a write to the disk and cost less.
+//! That cost is reported beside the floor, for as many connections as the server is loaded with.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -36,24 +36,24 @@ impl RoundTrip {
     }
 }
 
-/// What was found.
+/// What was measured.
 #[derive(Clone, Debug)]
 pub struct Database {
     pub version: String,
     pub commit: RoundTrip,
     pub select: RoundTrip,
-    /// A commit among those of all connections, and how many there were a second.
+    /// A commit while all connections commit, and the number of commits per second.
     pub shared_commit: RoundTrip,
     pub shared_per_second: f64,
 }
 
 statement! {
-    /// One row, one commit.
+    /// Changes one row in one commit.
     Touch { id: i32 => Integer } -> BigInt, "UPDATE bench SET n = n + 1 WHERE id = $1 RETURNING n"
 }
 
 statement! {
-    /// One row.
+    /// Reads one row.
     Look { id: i32 => Integer } -> BigInt, "SELECT n FROM bench WHERE id = $1"
 }
 
@@ -63,7 +63,7 @@ struct Setting {
     value: String,
 }
 
-/// Measures through `connections`. To be called from the main thread: PostgreSQL ends with the thread that started it.
+/// Measures through `connections`. Call it from the main thread: PostgreSQL ends with the thread that started it.
 pub fn database(connections: usize) -> Result<Database> {
     let home = Home::new("floor")?;
     let cluster = Cluster::start(&home.directory().join("data"))?;
@@ -87,13 +87,13 @@ pub fn database(connections: usize) -> Result<Database> {
         version: setting(&mut first, "server_version")?,
         commit,
         select,
-        // The client is this process: its threads do nothing but ask.
+        // The client is this process: its threads only send queries.
         shared_commit: RoundTrip { client: shared.generator, backend: shared.postgres },
         shared_per_second: shared.per_second,
     })
 }
 
-/// One round trip after the other, while the cores that they leave are kept busy.
+/// Makes one round trip after the other, while the other cores are kept busy.
 fn alone(ask: &mut (dyn FnMut() -> Result<()> + Send), processes: &Processes) -> Result<RoundTrip> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -110,7 +110,8 @@ fn alone(ask: &mut (dyn FnMut() -> Result<()> + Send), processes: &Processes) ->
     })
 }
 
-/// The cheapest of a few rounds: a neighbour that writes to the same disk makes a round dearer, nothing makes it cheaper.
+/// Returns the cheapest of a few rounds: another process that writes to the disk makes a round dearer, and nothing
+/// makes it cheaper.
 fn round_trips(ask: &mut (dyn FnMut() -> Result<()> + Send), processes: &Processes) -> Result<RoundTrip> {
     round(ask, processes)?;
     let rounds = (0..ROUNDS).map(|_| round(ask, processes)).collect::<Result<Vec<_>>>()?;

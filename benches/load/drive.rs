@@ -1,8 +1,9 @@
 //! The two ways to load a server: as fast as it answers, and at a given rate.
 //!
-//! [`ceiling`] is a closed loop: each connection asks again as soon as it is answered. It tells the throughput and the CPU
-//! of one operation with all cores busy. [`latency`] is an open loop: operations are due at fixed moments, and each is timed
-//! from the moment it was due, so a server that stalls cannot hide the wait by slowing the callers down.
+//! [`ceiling`] is a closed loop: each connection sends its next request as soon as the last is answered. It measures
+//! the throughput, and the CPU time of one operation with all cores busy. [`latency`] is an open loop: operations are
+//! due at fixed moments, and each is timed from the moment it was due. A server that stalls therefore cannot hide the
+//! wait by slowing its callers down.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -20,25 +21,25 @@ const WINDOW: Duration = Duration::from_secs(3);
 const OPEN_WARM_UP: Duration = Duration::from_millis(300);
 const OPEN_WINDOW: Duration = Duration::from_secs(3);
 
-/// What a closed loop found.
+/// The result of a closed loop.
 #[derive(Clone, Copy, Debug)]
 pub struct Ceiling {
-    /// Operations a second.
+    /// Operations per second.
     pub per_second: f64,
-    /// CPU of one operation, in microseconds.
+    /// CPU time of one operation, in microseconds.
     pub server: f64,
     pub postgres: f64,
     pub generator: f64,
 }
 
-/// What an open loop found.
+/// The result of an open loop.
 #[derive(Clone, Copy, Debug)]
 pub struct Latency {
     pub p50: Duration,
     pub p99: Duration,
 }
 
-/// Loads as much as the workers can and measures for three seconds.
+/// Loads as much as the workers can, and measures for three seconds.
 pub fn ceiling(workers: &mut [Worker<'_>], processes: &Processes) -> Result<Ceiling> {
     let failure = Failure::default();
     let count = AtomicU64::new(0);
@@ -78,7 +79,7 @@ fn measure(count: &AtomicU64, processes: &Processes) -> Result<Ceiling> {
     })
 }
 
-/// Loads at `rate` operations a second for three seconds.
+/// Loads at `rate` operations per second for three seconds.
 pub fn latency(workers: &mut [Worker<'_>], rate: f64) -> Result<Latency> {
     let interval = Duration::from_secs_f64(1.0 / rate);
     let due = AtomicU64::new(0);
@@ -110,14 +111,14 @@ pub fn latency(workers: &mut [Worker<'_>], rate: f64) -> Result<Latency> {
     Ok(Latency { p50: percentile(&mut times, 50), p99: percentile(&mut times, 99) })
 }
 
-/// The value that `percent` of 100 do not exceed; zero of none.
+/// Returns the value that `percent` of 100 do not exceed; zero if there are no values.
 pub fn percentile(values: &mut [Duration], percent: usize) -> Duration {
     values.sort_unstable();
     let rank = (values.len() * percent).div_ceil(100);
     values.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// The first thing that went wrong: a figure from operations that failed would be worth nothing.
+/// The first failure of a run: a figure from failed operations would be worthless.
 #[derive(Default)]
 struct Failure {
     happened: AtomicBool,
@@ -139,7 +140,7 @@ impl Failure {
     }
 }
 
-/// A count for arithmetic.
+/// Converts a count for arithmetic.
 #[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2^52")]
 pub fn real(count: u64) -> f64 {
     count as f64

@@ -1,8 +1,8 @@
-//! Whether the time of an answer tells that somebody has an account under an e-mail address (security table, N42).
+//! Whether the response time reveals that an e-mail address has an account (security table, N42).
 //!
-//! One caller on a server at rest asks for the options of known and of unknown addresses in turn: the best that an attacker
-//! can get on the network of the server itself. Two samples are compared by rank, as their few slow outliers would drown
-//! everything in a mean.
+//! One caller on an idle server requests the options of known and of unknown addresses in turn: the best position an
+//! attacker on the server's own network can have. The two samples are compared by rank, because a few slow outliers
+//! would dominate a mean.
 
 use std::time::{Duration, Instant};
 
@@ -13,17 +13,17 @@ use crate::people::{Person, start_with_email};
 use crate::process::{Home, Limits};
 use crate::report::Figure;
 
-/// How often each kind is asked about.
+/// How many requests of each kind are measured.
 const PAIRS: usize = 2_000;
-/// Percent. With so many pairs, this is where Mann and Whitney's test begins to say that two samples differ (p = 0.01): 2.576
-/// times the standard deviation of U, the root of (m + n + 1) / 12mn, above a half.
+/// In percent. With this many pairs, the Mann–Whitney test begins to call two samples different here (p = 0.01): 2.576
+/// times the standard deviation of U, which is the square root of (m + n + 1) / 12mn, above one half.
 const CHANCE: f64 = 52.35;
-/// Asked before, and not counted.
+/// Requests that are sent first and not measured.
 const WARM_UP: usize = 400;
-/// Addresses of each kind, taken in turn, so that neither is more in the caches than the other.
+/// Addresses of each kind, used in turn, so that neither kind is cached better than the other.
 const ADDRESSES: usize = 100;
 
-/// Measures on a server of its own; a few seconds.
+/// Measures on a server of its own; takes a few seconds.
 pub fn enumeration() -> Result<Vec<Figure>> {
     let home = Home::new("enumeration")?;
     let server = home.start(Limits::Off)?;
@@ -37,7 +37,7 @@ pub fn enumeration() -> Result<Vec<Figure>> {
     }
     let mut times = [Vec::with_capacity(PAIRS), Vec::with_capacity(PAIRS)];
     for turn in 0..WARM_UP + PAIRS {
-        // Which of a pair goes first changes, so that what the one leaves behind is not always the other's.
+        // The order within a pair alternates, so that neither kind always follows the other.
         for known in [turn % 2 == 0, turn % 2 == 1] {
             let email = address(known, turn / 2);
             let started = Instant::now();
@@ -65,8 +65,8 @@ pub fn enumeration() -> Result<Vec<Figure>> {
     ])
 }
 
-/// The share of pairs, one of each sample, in which the second is the longer; ties count half (Mann and Whitney's U over the
-/// number of pairs). A half: nothing is told.
+/// Returns the share of pairs, one of each sample, in which the second is longer; ties count half (the Mann–Whitney U
+/// over the number of pairs). One half reveals nothing.
 fn chance_to_tell(unknown: &[Duration], known: &[Duration]) -> f64 {
     let mut sorted = unknown.to_vec();
     sorted.sort_unstable();

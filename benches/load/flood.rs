@@ -1,6 +1,6 @@
-//! A flood of anonymous starts with the limits of every day, and honest people who sign in meanwhile.
+//! A flood of anonymous starts with the default limits, and honest people who sign in meanwhile.
 //!
-//! Callers are counted by /24, so each of the flood's addresses is in a network of its own, and so is each person's.
+//! The limits count callers per /24, so every address of the flood and every person has a network of its own.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,20 +18,20 @@ use crate::report::{Figure, mib};
 const STARTS: u64 = 200_000;
 const ADDRESSES: u8 = 200;
 const HONEST: u8 = 100;
-/// What a person takes between the two calls.
+/// How long a person takes between the two calls.
 const THINKING: Duration = Duration::from_secs(20);
-/// The flood outlasts the last of them.
+/// The flood outlasts the last of these sign-ins.
 const LASTS: Duration = Duration::from_secs(42);
 const LAST_BEGINS: Duration = Duration::from_secs(20);
 const THREADS: u8 = 8;
-/// Until a server that did something is at rest.
+/// Until the server is idle after work.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Runs it on a server of its own; about 45 seconds.
+/// Runs the flood on a server of its own; takes about 45 seconds.
 pub fn flood() -> Result<Vec<Figure>> {
     let home = Home::new("flood")?;
     let server = home.start(Limits::Default)?;
-    // A fresh server is ready before the last of its keys is made.
+    // A fresh server is ready before it has created the last of its keys.
     thread::sleep(SETTLE);
     let mut people = (0..HONEST).map(|number| newcomer(&server, number)).collect::<Result<Vec<_>>>()?;
     thread::sleep(SETTLE);
@@ -107,7 +107,7 @@ fn newcomer(server: &Server, number: u8) -> Result<(Client, Person)> {
     Ok((client, person))
 }
 
-/// Both calls with a person's time between them; how long the server took for both.
+/// Makes both calls with a person's pause between them; returns how long the server took for both.
 fn sign_in_slowly(client: &mut Client, person: &mut Person) -> Result<Duration> {
     let started = Instant::now();
     let begun = person.begin(client, PLAIN)?;
@@ -120,7 +120,7 @@ fn sign_in_slowly(client: &mut Client, person: &mut Person) -> Result<Duration> 
     Ok(first + started.elapsed())
 }
 
-/// One thread's share of the flood, from its share of the addresses, evenly over the time.
+/// Sends one thread's share of the flood from its share of the addresses, evenly over the time.
 fn pour(server: &Server, thread: u8, accepted: &AtomicU64, refused: &AtomicU64) -> Result<()> {
     let addresses = (thread..ADDRESSES).step_by(THREADS.into());
     let mut clients: Vec<Client> =

@@ -1,7 +1,7 @@
-//! What an operation cannot do without, measured in this process: signatures and their verification.
+//! The cryptography that an operation cannot do without, measured in this process: signatures and their verification.
 //!
-//! Each floor is CPU time of one call, taken while every core does the same: so are the operations, and cores that share
-//! an execution unit are slower together than one alone.
+//! Each floor is the CPU time of one call, measured while every core does the same. So it is for the operations, too,
+//! and cores that share an execution unit are slower together than one alone.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -29,10 +29,10 @@ use webauthn_rs_core::proto::{PublicKeyCredential, RegisterPublicKeyCredential, 
 use crate::Result;
 use crate::authenticator::Authenticator;
 
-/// Microseconds of CPU.
+/// CPU time of one call, in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Crypto {
-    /// webauthn-rs-core on an assertion that was read already.
+    /// webauthn-rs-core on an assertion that is already parsed.
     pub webauthn_verify: f64,
     /// An access token.
     pub es256_sign: f64,
@@ -45,12 +45,12 @@ pub struct Crypto {
 }
 
 const ISSUER: &str = "http://localhost";
-/// So many tokens in turn that a key has forgotten the first when the last was shown.
+/// So many tokens, used in turn, that a key has forgotten the first when the last was verified.
 pub const FORGOTTEN: usize = 4 * remembered::PLACES;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(80);
 
-/// Measures them all; about three seconds.
+/// Measures all floors; takes about three seconds.
 pub fn crypto() -> Result<Crypto> {
     let now = Clock::system().now();
     let keys = [(Use::Tokens, Algorithm::ES256), (Use::Tokens, Algorithm::RS256), (Use::Refresh, Algorithm::HS256)];
@@ -77,8 +77,8 @@ pub fn crypto() -> Result<Crypto> {
     })
 }
 
-/// CPU time of one call of `work` on a thread, with the other cores doing the same: the median of the rounds. `work` says
-/// whether it succeeded.
+/// Returns the CPU time of one call of `work` on a thread, while the other cores do the same: the median of the rounds.
+/// `work` returns whether it succeeded.
 fn floor(work: impl Fn() -> bool + Sync) -> Result<f64> {
     if !work() {
         return Err("a floor fails at what it measures".into());
@@ -102,7 +102,7 @@ fn floor(work: impl Fn() -> bool + Sync) -> Result<f64> {
 fn round(work: &impl Fn() -> bool) -> Duration {
     let (started, before, mut calls) = (Instant::now(), thread_cpu(), 0);
     while started.elapsed() < ROUND {
-        // The clock is not asked after every call: it would be part of the short ones.
+        // The clock is not read after every call: it would be a part of the short ones.
         for _ in 0..16 {
             black_box(work());
         }
@@ -111,13 +111,13 @@ fn round(work: &impl Fn() -> bool) -> Duration {
     thread_cpu().saturating_sub(before) / calls
 }
 
-/// CPU time of this thread so far.
+/// Returns the CPU time of this thread so far.
 pub fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// The verification of a real assertion of a real registration, ready to be done any number of times.
+/// Returns the verification of a real assertion of a real registration, which can be repeated any number of times.
 fn verification() -> Result<impl Fn() -> bool + Sync> {
     let origin = Url::parse(ISSUER)?;
     let timeout = Duration::from_secs(300);

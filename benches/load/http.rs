@@ -1,7 +1,7 @@
-//! A keep-alive HTTP/1.1 client, as small as the generator's CPU is precious.
+//! A keep-alive HTTP/1.1 client that uses as little of the generator's CPU time as possible.
 //!
-//! One [`Client`] is one connection. It writes a request in one piece and reads an answer that has a `Content-Length`, which
-//! is all that the server under test sends to it.
+//! One [`Client`] is one connection. It writes a request in one piece and reads an answer with a `Content-Length`, the
+//! only kind that the server under test sends.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::Result;
 
-/// An answer; it lives until the next request.
+/// An answer; valid until the next request.
 pub struct Answer<'a> {
     pub status: u16,
     /// Status line and headers.
@@ -21,12 +21,12 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// The JSON of an answer with status 200; anything else is a fault that says what was answered.
+    /// Returns the JSON of an answer with status 200; any other answer is a fault that quotes it.
     pub fn json(&self) -> Result<Value> {
         Ok(serde_json::from_slice(self.expect_ok()?)?)
     }
 
-    /// The body of an answer with status 200.
+    /// Returns the body of an answer with status 200.
     pub fn expect_ok(&self) -> Result<&[u8]> {
         if self.status == 200 {
             return Ok(self.body);
@@ -34,7 +34,7 @@ impl Answer<'_> {
         Err(format!("answered {}: {}", self.status, String::from_utf8_lossy(self.body)).into())
     }
 
-    /// The value of a header; of several, the first.
+    /// Returns the value of a header, the first of several.
     pub fn header(&self, name: &str) -> Option<&str> {
         let lines = str::from_utf8(self.head).ok()?.split("\r\n").skip(1);
         let mut fields = lines.filter_map(|line| line.split_once(':'));
@@ -57,7 +57,7 @@ impl Client {
         Self::at(target, Ipv4Addr::LOCALHOST)
     }
 
-    /// A client at another address of 127.0.0.0/8, so that the server counts it apart.
+    /// A client at another address of 127.0.0.0/8, so that the server counts it separately.
     pub fn at(target: SocketAddr, source: Ipv4Addr) -> Self {
         Self { target, source, stream: None, out: Vec::with_capacity(2048), input: Vec::with_capacity(8192) }
     }
@@ -66,12 +66,12 @@ impl Client {
         self.send("GET", path, "", b"")
     }
 
-    /// Opens a page as a browser that brings a cookie (`name=value`).
+    /// Opens a page as a browser that sends a cookie (`name=value`).
     pub fn browse(&mut self, path: &str, cookie: &str) -> Result<Answer<'_>> {
         self.send("GET", path, &format!("Cookie: {cookie}\r\n"), b"")
     }
 
-    /// Posts JSON as a page of `origin` would, with the cookie that its browser has, if any.
+    /// Posts JSON as a page of `origin` would, with its browser's cookie, if any.
     pub fn post_json(&mut self, path: &str, origin: &str, cookie: Option<&str>, body: &Value) -> Result<Answer<'_>> {
         let mut headers = format!("Content-Type: application/json\r\nOrigin: {origin}\r\n");
         if let Some(cookie) = cookie {
@@ -80,7 +80,7 @@ impl Client {
         self.send("POST", path, &headers, &serde_json::to_vec(body)?)
     }
 
-    /// Posts a form that is encoded already; `authorization` is the header's value or empty.
+    /// Posts a form that is already encoded; `authorization` is the header's value or empty.
     pub fn post_form(&mut self, path: &str, authorization: &str, body: &str) -> Result<Answer<'_>> {
         let mut headers = String::from("Content-Type: application/x-www-form-urlencoded\r\n");
         if !authorization.is_empty() {
@@ -115,7 +115,7 @@ impl Client {
         }
     }
 
-    /// Sends what is in `out`; leaves the whole answer in `input` and gives its status and where its body begins.
+    /// Sends what is in `out`. Leaves the whole answer in `input`, and returns its status and the offset of its body.
     fn exchange(&mut self) -> Result<(u16, usize)> {
         if self.stream.is_none() {
             self.stream = Some(connect(self.target, self.source)?);
@@ -160,7 +160,8 @@ fn read_more(stream: &mut TcpStream, input: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// Status, start of the body, its length and whether the server closes afterwards; none while the head is not complete.
+/// Returns the status, the offset of the body, its length and whether the server closes afterwards; `None` while the
+/// head is incomplete.
 fn head(input: &[u8]) -> Result<Option<(u16, usize, usize, bool)>> {
     let Some(end) = input.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let text = str::from_utf8(&input[..end])?;

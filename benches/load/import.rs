@@ -1,8 +1,8 @@
-//! Import: `passmint import` of people with one passkey each, against plain `COPY` of the rows it made.
+//! Import: `passmint import` of people with one passkey each, against plain `COPY` of the rows that it wrote.
 //!
-//! Both write the same rows into the same tables with all their indexes and foreign keys, on one private cluster with the
-//! server's settings. The floor is the cheaper way in every respect: the rows are made already, nothing is looked up, and all
-//! is one transaction.
+//! Both write the same rows into the same tables with all their indexes and foreign keys, on one private cluster with
+//! the server's settings. The floor is cheaper in every respect: its rows exist already, it looks nothing up, and it is
+//! one transaction.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufWriter, Write as _};
@@ -24,12 +24,12 @@ use crate::process::Home;
 use crate::report::{Figure, mib};
 use crate::usage::kilobytes;
 
-/// How many people, unless the command line says otherwise.
+/// How many people are imported, unless the command line says otherwise.
 pub const PEOPLE: u64 = 200_000;
-/// Keys are made once and used again under other ids: making them is not what is measured.
+/// Keys are generated once and reused under other ids, because generating them is not measured.
 const KEYS: usize = 500;
 
-/// The tables that an import of people with passkeys fills, by their columns' names: that is all that `COPY` needs.
+/// The tables that an import of people with passkeys fills, by their column names: `COPY` needs no more.
 mod tables {
     diesel::table! { users (id) { id -> Uuid, user_handle -> Binary, email -> Text, email_verified_at -> Timestamptz,
     name -> Text, profile -> Jsonb, locale -> Text, status -> Text, created_at -> Timestamptz, updated_at -> Timestamptz, } }
@@ -43,7 +43,7 @@ mod tables {
     credential -> Uuid, } }
 }
 
-/// Measures; some minutes for a million people.
+/// Measures; takes some minutes for a million people.
 pub fn import(people: u64) -> Result<Vec<Figure>> {
     let home = Home::new("import")?;
     let cluster = Cluster::start(&home.directory().join("data"))?;
@@ -67,7 +67,7 @@ pub fn import(people: u64) -> Result<Vec<Figure>> {
     ])
 }
 
-/// People as a server on SimpleWebAuthn would hand them out.
+/// Writes people as a server that uses SimpleWebAuthn would export them.
 fn write(file: &Path, people: u64) -> Result<()> {
     let keys: Vec<String> = (0..KEYS).map(|_| encode(&Authenticator::new("http://localhost").key.cose())).collect();
     let mut out = BufWriter::new(File::create(file)?);
@@ -96,7 +96,7 @@ fn write(file: &Path, people: u64) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Runs the command to its end; how long it took, from its start, and the most memory it had.
+/// Runs the command to its end; returns its run time and its peak memory.
 fn run(url: &str, file: &Path, people: u64, sum: &str) -> Result<(Duration, u64)> {
     let begun = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_passmint"))
@@ -109,7 +109,7 @@ fn run(url: &str, file: &Path, people: u64, sum: &str) -> Result<(Duration, u64)
         .spawn()?;
     let mut memory = 0;
     while child.try_wait()?.is_none() {
-        // The high-water mark; gone with the process.
+        // The high-water mark disappears with the process.
         memory = kilobytes(&format!("/proc/{}/status", child.id()), "VmHWM:").unwrap_or(memory).max(memory);
         thread::sleep(Duration::from_millis(5));
     }
@@ -122,11 +122,11 @@ fn run(url: &str, file: &Path, people: u64, sum: &str) -> Result<(Duration, u64)
     Ok((time, memory))
 }
 
-/// The rows of one table, out into a file and in again; how long the way in took.
+/// Copies the rows of one table out into a file and in again; returns how long the way in took.
 macro_rules! through {
     ($out:expr, $into:expr, $folder:expr, $table:ident) => {{
         let path = $folder.join(concat!(stringify!($table), ".copy"));
-        // A connection of its own: one that gave a `COPY` takes no further command.
+        // A connection of its own: after a `COPY` out it accepts no further command.
         let mut out = PgConnection::establish($out)?;
         let mut rows = diesel::copy_to(tables::$table::table).load_raw(&mut out)?;
         let mut file = BufWriter::new(File::create(&path)?);

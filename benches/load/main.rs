@@ -1,9 +1,11 @@
-//! `make bench`: the real server under load, and how far it is from what is physically needed.
+//! `make bench`: the real server under load, and how far it is from the physical minimum.
 //!
-//! What must hold: the server is the release binary with its default settings (only the limits are off where one address
-//! plays many), commits are durable, and a failed operation ends the run instead of being counted. A figure that the
-//! documentation quotes comes from here. To add an operation see `operations`; to add another figure, a file that gives
-//! [`Figure`](report::Figure)s and a name in [`OTHER_SECTIONS`].
+//! What must always hold: the server is the release binary with its default settings (only the limits are off, where
+//! one address stands for many callers), commits are durable, and a failed operation ends the run instead of being
+//! counted. Every figure that the documentation quotes comes from here.
+//!
+//! To add an operation, see `operations`. To add another figure, write a file that returns [`Figure`](report::Figure)s,
+//! and add its name to [`OTHER_SECTIONS`].
 
 #[path = "../../tests/support/authenticator.rs"]
 mod authenticator;
@@ -32,12 +34,12 @@ use passmint::clock::Clock;
 use report::Report;
 use rounds::Round;
 
-/// Anything that ends the run.
+/// Any error; it ends the run.
 pub type Fault = Box<dyn Error + Send + Sync>;
-/// What nearly every function here gives.
+/// The result of nearly every function here.
 pub type Result<T> = std::result::Result<T, Fault>;
 
-/// Beside those of [`operations`].
+/// The sections beside those of [`operations`].
 const OTHER_SECTIONS: [&str; 5] = ["enumeration", "memory", "flood", "ready", "import"];
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/benchmarks.md");
 
@@ -77,7 +79,7 @@ fn arguments() -> Result<Arguments> {
     };
     for argument in env::args().skip(1) {
         match argument.as_str() {
-            // Cargo adds it.
+            // Cargo adds this argument.
             "--bench" => {}
             "--write-docs" => read.write_docs = true,
             "--check" => read.check = true,
@@ -110,7 +112,7 @@ fn is_section(name: &str) -> bool {
     operations::SECTIONS.contains(&name) || OTHER_SECTIONS.contains(&name)
 }
 
-/// Runs what was asked for; false when a goal was to be checked and is missed.
+/// Runs what was asked for; returns false if goals are to be checked and one is missed.
 fn run(arguments: &Arguments) -> Result<bool> {
     let wanted = |section: &str| arguments.sections.is_empty() || arguments.sections.iter().any(|name| name == section);
     process::SETTINGS.get_or_init(|| arguments.settings.clone());
@@ -152,7 +154,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     Ok(!arguments.check || report.is_met())
 }
 
-/// Progress goes to the other stream, so that the tables can be redirected.
+/// Reports progress on standard error, so that the tables can be redirected.
 fn step(what: &str) {
     eprintln!("bench: {what} …");
 }

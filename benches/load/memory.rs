@@ -1,4 +1,4 @@
-//! Memory: idle, with many sessions and ceremonies, and with more ceremonies than are kept.
+//! Memory: idle, with many sessions and ceremonies, and with more ceremonies than the server keeps.
 
 use std::thread;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::report::{Figure, mib};
 
 const SESSIONS: usize = 10_000;
 const CEREMONIES: usize = 10_000;
-/// Three times as many as the server keeps of strangers.
+/// About three times as many as the server keeps of anonymous callers.
 const UNLIMITED: usize = 200_000;
 const CONNECTIONS: usize = 16;
-/// Until what a burst left behind is at rest.
+/// Until the server is idle after a burst.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Measures on a server of its own; about half a minute.
+/// Measures on a server of its own; takes about half a minute.
 pub fn memory() -> Result<Vec<Figure>> {
     let home = Home::new("memory")?;
     let server = home.start(Limits::Off)?;

@@ -1,6 +1,7 @@
-//! The operations under load, each with what it cannot do without.
+//! The operations under load, each with the floor that it cannot do without.
 //!
-//! To add one: a constructor of its workers, and an entry in one of the methods of [`Table`] with its floor.
+//! To add one: write a function that returns its workers, add an entry with its floor to one of the methods of
+//! [`Table`], and add a new section to [`SECTIONS`].
 
 use std::collections::VecDeque;
 
@@ -15,27 +16,27 @@ use crate::http::Client;
 use crate::people::{BRIDGES, Household, PLAIN, WEB_PLAIN, WEB_WITH_ID_TOKEN, WITH_ID_TOKEN, at_once, households};
 use crate::process::{APP, BACKEND_SCOPE, BRIDGE_ES256, BRIDGE_HS256, Home, Limits, Server};
 
-/// How many people use each connection, so that no row is asked for twice at once.
+/// People per connection. No two connections share a person, so they never contend for a row.
 const PEOPLE: usize = 16;
 
-/// One line of the table.
+/// One line of the report's table of operations.
 #[derive(Clone)]
 pub struct Measured {
     pub name: &'static str,
     pub ceiling: Ceiling,
     pub latency: Latency,
-    /// The parts of the floor: name and microseconds.
+    /// The parts of the floor, with their names and microseconds.
     pub floor: Vec<(&'static str, f64)>,
-    /// What the floor would be less, did its commit share the disk's write with others.
+    /// How much lower the floor would be if its commit shared the disk write with others.
     pub shared_saves: f64,
-    /// The ratio to reach, when there is one.
+    /// The ratio to reach, if there is a goal.
     pub at_most: Option<f64>,
-    /// The p99 to reach at half load, in milliseconds, when there is one.
+    /// The p99 to reach at half load, in milliseconds, if there is a goal.
     pub p99_at_most: Option<f64>,
 }
 
 impl Measured {
-    /// CPU of one operation, server and PostgreSQL.
+    /// CPU time of one operation, of the server and PostgreSQL.
     pub fn cpu(&self) -> f64 {
         self.ceiling.server + self.ceiling.postgres
     }
@@ -45,27 +46,27 @@ impl Measured {
         self.floor.iter().map(|(_, part)| part).sum()
     }
 
-    /// The same against the floor whose commit shares the disk's write: the stricter of the two.
+    /// The [`ratio`](Self::ratio) to a floor whose commit shares the disk write: the stricter of the two.
     pub fn shared_ratio(&self) -> f64 {
         self.cpu() / (self.floor_sum() - self.shared_saves)
     }
 
-    /// How many times its floor it costs.
+    /// How many times its floor the operation costs.
     pub fn ratio(&self) -> f64 {
         self.cpu() / self.floor_sum()
     }
 }
 
-/// The sections whose operations are here.
+/// The sections of the operations in this file.
 pub const SECTIONS: [&str; 9] =
     ["signin", "refresh", "code", "client_credentials", "introspection", "exchange", "bridge", "discovery", "jwks"];
-/// Those of them that people are needed for.
+/// The sections that need people.
 const WITH_PEOPLE: [&str; 6] = ["signin", "refresh", "code", "introspection", "exchange", "bridge"];
 
-/// Part of a floor: its name, and microseconds of CPU.
+/// A part of a floor: its name and microseconds of CPU time.
 type Part = (&'static str, f64);
 
-/// What floors are made of.
+/// The parts that floors consist of.
 struct Parts {
     handler: Part,
     two_handlers: Part,
@@ -96,10 +97,10 @@ impl Parts {
     }
 }
 
-/// What an operation is to reach.
+/// The goals of an operation.
 #[derive(Clone, Copy, Default)]
 struct Goal {
-    /// Times its floor.
+    /// A multiple of the floor.
     ratio: Option<f64>,
     /// Milliseconds at half load.
     p99: Option<f64>,
@@ -113,17 +114,17 @@ impl Goal {
     }
 }
 
-/// One server, and what was measured on it.
+/// One server, and what has been measured on it.
 struct Table<'a> {
     server: &'a Server,
     connections: usize,
     parts: Parts,
-    /// What a commit costs less among those of all connections.
+    /// How much less a commit costs while all connections commit.
     sharing_saves: f64,
     all: Vec<Measured>,
 }
 
-/// Measures the operations of the sections that are `wanted`, and the empty handler, on one server.
+/// Measures the `wanted` sections and the empty handler on one server.
 pub fn measure(
     connections: usize,
     wanted: &dyn Fn(&str) -> bool,
@@ -147,7 +148,7 @@ pub fn measure(
 }
 
 impl<'a> Table<'a> {
-    /// Begins with the empty handler, which is part of every floor.
+    /// Starts the table with the empty handler, which is part of every floor.
     fn begin(server: &'a Server, connections: usize, crypto: &Crypto, database: &Database) -> Result<Self> {
         let mut workers = gets(server, connections, "/livez");
         let ceiling = ceiling(&mut workers, &server.processes()?)?;
@@ -167,7 +168,7 @@ impl<'a> Table<'a> {
         Ok(Self { server, connections, parts, sharing_saves, all: vec![empty] })
     }
 
-    /// Loads, measures and notes.
+    /// Loads the server, measures an operation and adds it to the table.
     fn add(&mut self, name: &'static str, mut workers: Vec<Worker<'_>>, floor: Vec<Part>, goal: Goal) -> Result<()> {
         let ceiling = ceiling(&mut workers, &self.server.processes()?)?;
         let latency = latency(&mut workers, ceiling.per_second / 2.0)?;
@@ -306,7 +307,7 @@ fn refreshes<'a>(homes: &'a mut [Household], scope: &'static str) -> Result<Vec<
     homes.iter_mut().map(worker).collect()
 }
 
-/// The app narrows its own access tokens.
+/// Returns workers of an app that narrows its own access tokens.
 fn token_exchanges<'a>(homes: &'a mut [Household]) -> Result<Vec<Worker<'a>>> {
     let worker = |home: &'a mut Household| -> Result<Worker<'a>> {
         let Household { people, client } = home;
@@ -340,7 +341,7 @@ fn introspections<'a>(homes: &'a mut [Household], server: &Server, of_each: usiz
     Ok(homes.iter_mut().zip(tokens).map(|(home, tokens)| worker(tokens, &mut home.client)).collect())
 }
 
-/// So many access tokens of each person, one of every person and then the next.
+/// Returns `of_each` access tokens of each person, person after person in turn.
 fn access_tokens(home: &mut Household, of_each: usize) -> Result<Vec<String>> {
     let (mut all, mut refresh) = (Vec::new(), VecDeque::new());
     for person in &mut home.people {

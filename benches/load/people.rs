@@ -1,4 +1,4 @@
-//! People with passkeys in software, and what they do.
+//! People with software passkeys, and what they do.
 
 use std::thread;
 
@@ -9,30 +9,30 @@ use crate::authenticator::Authenticator;
 use crate::http::{Answer, Client};
 use crate::process::{APP, CALLBACK, Server};
 
-/// What an app asks for when it wants no ID token.
+/// The scope of an app that wants no ID token.
 pub const PLAIN: &str = "offline_access";
-/// What it asks for when it wants one; RS256 by default.
+/// The scope of an app that wants an ID token, by default signed with RS256.
 pub const WITH_ID_TOKEN: &str = "openid offline_access";
-/// What it asks for to mint custom tokens.
+/// The scope of an app that mints custom tokens.
 pub const BRIDGES: &str = "offline_access bridge:es256 bridge:hs256";
-/// The same of a web app, whose tokens end with the session of the browser.
+/// The scope of a web app without an ID token; its tokens end with the browser's session.
 pub const WEB_PLAIN: &str = "profile";
-/// The same with an ID token.
+/// The scope of a web app with an ID token.
 pub const WEB_WITH_ID_TOKEN: &str = "openid profile";
-/// The verifier that codes are exchanged with, and its challenge (RFC 7636, Appendix B).
+/// The verifier for exchanging codes, and its challenge (RFC 7636, Appendix B).
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 const OPTIONS: &str = "/v1/passkeys/authentication/options";
 const VERIFY: &str = "/v1/passkeys/authentication/verify";
 
-/// Somebody with an account.
+/// A person with an account.
 pub struct Person {
     passkey: Authenticator,
     origin: String,
 }
 
-/// What a sign-in gave.
+/// The tokens of a sign-in.
 pub struct Tokens {
     pub access: String,
     pub refresh: String,
@@ -41,16 +41,16 @@ pub struct Tokens {
 /// A sign-in between its two calls.
 pub struct Begun(Value);
 
-/// A browser in which somebody is signed in: the cookie of its session.
+/// A browser with a signed-in person: the cookie of its session.
 pub struct Browser(String);
 
 impl Person {
-    /// Makes an account.
+    /// Creates an account.
     pub fn sign_up(client: &mut Client, origin: &str, name: &str) -> Result<Self> {
         Self::register(client, origin, &json!({ "name": name, "result": wanted(PLAIN) }))
     }
 
-    /// Makes an account with an e-mail address.
+    /// Creates an account with an e-mail address.
     pub fn sign_up_with_email(client: &mut Client, origin: &str, email: &str) -> Result<Self> {
         Self::register(client, origin, &json!({ "purpose": "sign-up", "email": email, "result": wanted(PLAIN) }))
     }
@@ -63,13 +63,13 @@ impl Person {
         Ok(Self { passkey, origin: origin.to_owned() })
     }
 
-    /// The first call of a sign-in.
+    /// Makes the first call of a sign-in.
     pub fn begin(&self, client: &mut Client, scope: &str) -> Result<Begun> {
         let begun = client.post_json(OPTIONS, &self.origin, None, &json!({ "result": wanted(scope) }))?.json()?;
         Ok(Begun(begun))
     }
 
-    /// The second call, with the tokens that it gave.
+    /// Makes the second call of a sign-in; returns its tokens.
     pub fn finish(&mut self, client: &mut Client, begun: &Begun) -> Result<Tokens> {
         let answer = self.answer(begun);
         let given = client.post_json(VERIFY, &self.origin, None, &answer)?.json()?;
@@ -82,7 +82,7 @@ impl Person {
         json!({ "ceremonyId": begun["ceremonyId"], "credential": credential })
     }
 
-    /// Signs in on our own pages.
+    /// Signs in on Passmint's own pages.
     pub fn open_browser(&mut self, client: &mut Client) -> Result<Browser> {
         let asked = json!({ "result": { "kind": "session" } });
         let answered = client.post_json(OPTIONS, &self.origin, None, &asked)?;
@@ -93,7 +93,7 @@ impl Person {
         cookie(&answered).map(Browser)
     }
 
-    /// Both calls.
+    /// Makes both calls of a sign-in.
     pub fn sign_in(&mut self, client: &mut Client, scope: &str) -> Result<Tokens> {
         let begun = self.begin(client, scope)?;
         self.finish(client, &begun)
@@ -101,7 +101,8 @@ impl Person {
 }
 
 impl Browser {
-    /// Follows an app's link to the authorization endpoint; the code that comes back at once, as it is the operator's own app.
+    /// Follows an app's link to the authorization endpoint; returns the code, which comes at once because the app is
+    /// the operator's own.
     pub fn code(&self, client: &mut Client, scope: &str) -> Result<String> {
         let query: String = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs([("response_type", "code"), ("client_id", APP), ("redirect_uri", CALLBACK)])
@@ -117,7 +118,7 @@ impl Browser {
     }
 }
 
-/// The cookie that an answer sets, as it is sent back.
+/// Returns the cookie that an answer sets, in the form in which it is sent back.
 fn cookie(answer: &Answer<'_>) -> Result<String> {
     let set = answer.header("set-cookie").ok_or_else(|| format!("no cookie with an answer {}", answer.status))?;
     Ok(set.split(';').next().unwrap_or_default().to_owned())
@@ -127,12 +128,12 @@ fn wanted(scope: &str) -> Value {
     json!({ "kind": "tokens", "clientId": APP, "scope": scope })
 }
 
-/// The start of a sign-in by nobody in particular; gives the status.
+/// Starts a sign-in without naming anyone; returns the status.
 pub fn anonymous_start(client: &mut Client, origin: &str) -> Result<u16> {
     Ok(client.post_json(OPTIONS, origin, None, &json!({ "result": wanted(PLAIN) }))?.status)
 }
 
-/// The start of a sign-in by whoever has an e-mail address, or by nobody.
+/// Starts a sign-in with an e-mail address, which may have no account.
 pub fn start_with_email(client: &mut Client, origin: &str, email: &str) -> Result<()> {
     client.post_json(OPTIONS, origin, None, &json!({ "email": email, "result": wanted(PLAIN) }))?.expect_ok().map(drop)
 }
@@ -154,7 +155,7 @@ pub fn households(server: &Server, connections: usize, people: usize) -> Result<
     })
 }
 
-/// Runs `work` for each item on a thread of its own; gives the results in order, or the first fault.
+/// Runs `work` for each item on a thread of its own; returns the results in order, or the first fault.
 pub fn at_once<I: Send, T: Send>(
     items: impl IntoIterator<Item = I>,
     work: impl Fn(I) -> Result<T> + Sync,

@@ -1,4 +1,4 @@
-//! The real server as a child process, with files of its own.
+//! The real server as a child process, with its own files.
 
 use std::fs;
 use std::io::Read as _;
@@ -19,19 +19,20 @@ use crate::Result;
 use crate::http::Client;
 use crate::usage::Processes;
 
-/// The app whose people sign in.
+/// The app that people sign in to.
 pub const APP: &str = "bench";
-/// Where the app gets its codes. Not on this machine: there people are asked each time, as any program could be waiting.
+/// The app's redirect URI. It is not on this machine: for loopback addresses people are asked each time, because any
+/// program could be listening.
 pub const CALLBACK: &str = "https://bench.example/callback";
-/// What the backend asks for when it wants a token for itself.
+/// The scope of the backend's own tokens.
 pub const BACKEND_SCOPE: &str = "reports";
 /// A bridge whose tokens are signed with a key of its own.
 pub const BRIDGE_ES256: &str = "es256";
 /// A bridge whose tokens are signed with a shared secret.
 pub const BRIDGE_HS256: &str = "hs256";
-/// The backend that introspects, and gets tokens for itself.
+/// The backend that introspects tokens and obtains tokens for itself.
 const BACKEND: &str = "bench-api";
-/// What the command line adds to the server's settings, to try one out; empty for figures that are published.
+/// Settings that the command line adds to the server's, to try one out; empty for published figures.
 pub static SETTINGS: OnceLock<Vec<String>> = OnceLock::new();
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -42,7 +43,7 @@ pub enum Limits {
     Off,
 }
 
-/// The files of one server: data, keys and configuration, removed at the end.
+/// The files of one server: data, keys and configuration. Removed on drop.
 pub struct Home {
     directory: PathBuf,
     public: SocketAddr,
@@ -51,7 +52,7 @@ pub struct Home {
 }
 
 impl Home {
-    /// An empty home under cargo's directory for temporary files: on the disk that the checkout is on, not in memory.
+    /// Creates an empty home in cargo's directory for temporary files: on the checkout's disk, not in memory.
     pub fn new(name: &str) -> Result<Self> {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}-{name}", std::process::id()));
         fs::create_dir_all(&directory)?;
@@ -59,12 +60,12 @@ impl Home {
         Ok(Self { directory, public, admin, secret: PlainToken::random(TokenKind::ClientSecret) })
     }
 
-    /// Where it is.
+    /// The directory of these files.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The public address, as browsers name it.
+    /// The public address, in the form in which browsers name it.
     pub fn origin(&self) -> String {
         format!("http://localhost:{}", self.public.port())
     }
@@ -80,7 +81,7 @@ impl Home {
             command.args(["--set", setting]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        // Settings of the person at the keyboard would make another server of it.
+        // The developer's own settings would change the server under test.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("PASSMINT_") || name == "DATABASE_URL") {
                 command.env_remove(name);
@@ -109,7 +110,7 @@ impl Home {
         Ok(server)
     }
 
-    /// The value of the header by which the backend proves who it is.
+    /// Returns the value of the header that authenticates the backend.
     fn credentials(&self) -> String {
         format!("Basic {}", STANDARD.encode(format!("{BACKEND}:{}", self.secret.expose())))
     }
@@ -172,7 +173,7 @@ claims = {{ role = "member", acr = "{{{{ session.acr }}}}" }}
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // Run by root, a cluster may be kept where PostgreSQL's user can enter.
+        // If root runs it, the cluster may be in a place that PostgreSQL's user can enter.
         if let Ok(data) = choose_directory(&self.directory.join("data")) {
             let _ = fs::remove_dir_all(data);
         }
@@ -185,20 +186,20 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     pub origin: String,
-    /// `Authorization` of the backend.
+    /// The backend's `Authorization` header.
     pub backend: String,
-    /// From the start of the process to the first ready answer.
+    /// Time from the start of the process to the first ready answer.
     pub ready: Duration,
     log: Log,
 }
 
 impl Server {
-    /// The server and its PostgreSQL.
+    /// The processes of the server and its PostgreSQL.
     pub fn processes(&self) -> Result<Processes> {
         Processes::of_server(self.child.id())
     }
 
-    /// Asks it to stop and waits until it has.
+    /// Asks the server to stop and waits until it has.
     pub fn stop(mut self) -> Result<()> {
         self.end()
     }
@@ -214,7 +215,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Dropped without being stopped: something failed, and the log may tell what.
+        // Dropped without being stopped: something failed, and the log may say what.
         if matches!(self.child.try_wait(), Ok(None)) {
             thread::sleep(Duration::from_millis(50));
             eprintln!("The end of the server's log:\n{}", self.log.last());
@@ -223,8 +224,8 @@ impl Drop for Server {
     }
 }
 
-/// The server's log, drained as a supervisor would: writing it to a disk that also commits would slow both. Only the end
-/// is kept, to be shown when the server fails.
+/// The server's log, drained as a supervisor would do. Writing it to the disk that also takes the commits would slow
+/// both down. Only the end is kept, to be shown if the server fails.
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
@@ -250,7 +251,7 @@ impl Log {
     }
 }
 
-/// Two addresses that were free a moment ago.
+/// Returns two addresses that were free a moment ago.
 fn free_addresses() -> Result<(SocketAddr, SocketAddr)> {
     let (one, other) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
     Ok((one.local_addr()?, other.local_addr()?))

@@ -1,14 +1,14 @@
-//! Time to ready: from the start of the process to the first `/readyz` that says so.
+//! Time to ready: from the start of the process to the first `/readyz` that succeeds.
 
 use crate::Result;
 use crate::process::{Home, Limits};
 use crate::report::Figure;
 use crate::rounds::median;
 
-/// How many starts of each kind; the middle one is told.
+/// How many starts of each kind; the median is reported.
 const STARTS: usize = 5;
 
-/// The first start makes keys, database and tables; the later ones find them.
+/// Measures first starts, which create keys, database and tables, and later starts, which find them.
 pub fn ready() -> Result<Vec<Figure>> {
     let (mut cold, mut warm) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
@@ -22,7 +22,7 @@ pub fn ready() -> Result<Vec<Figure>> {
     ])
 }
 
-/// Seconds to the first `/readyz` that says so.
+/// Returns the seconds until the first `/readyz` that succeeds.
 fn start(home: &Home) -> Result<f64> {
     let server = home.start(Limits::Default)?;
     let ready = server.ready.as_secs_f64();

@@ -1,4 +1,4 @@
-//! What was found, as the tables that go to the terminal and into the documentation.
+//! The results, as the tables for the terminal and for the documentation.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::operations::Measured;
 use crate::rounds::{self, Round};
 use crate::usage::kilobytes;
 
-/// A single figure, and what it is to reach.
+/// A single figure and its goal.
 pub struct Figure {
     what: String,
     value: f64,
@@ -26,7 +26,7 @@ enum Bound {
 }
 
 impl Figure {
-    /// A figure with an upper bound, or with none yet.
+    /// A figure with an upper bound, if one is set.
     pub fn at_most(what: &str, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
         Self { goal: bound.map(|bound| (Bound::AtMost, bound)), ..Self::told(what, value, unit) }
     }
@@ -36,12 +36,12 @@ impl Figure {
         Self { goal: Some((Bound::AtLeast, bound)), ..Self::told(what, value, unit) }
     }
 
-    /// A figure to know, without a bound.
+    /// A figure without a bound, for information.
     pub fn told(what: &str, value: f64, unit: &'static str) -> Self {
         Self { what: what.to_owned(), value, unit, goal: None }
     }
 
-    /// Whether it is where it is to be.
+    /// Whether the goal is met.
     pub fn is_met(&self) -> bool {
         self.goal.is_none_or(|(bound, limit)| match bound {
             Bound::AtMost => self.value <= limit,
@@ -64,24 +64,24 @@ impl Figure {
     }
 }
 
-/// Everything of one run.
+/// The results of one run.
 #[derive(Default)]
 pub struct Report {
     pub connections: usize,
-    /// The load average of the last minute, as it was before.
+    /// The load average of the last minute, read before the run.
     pub load_before: String,
     pub rounds: Vec<Round>,
     pub figures: Vec<Figure>,
 }
 
 impl Report {
-    /// Whether every goal was reached.
+    /// Whether every goal is met.
     pub fn is_met(&self) -> bool {
         let operations = rounds::operations(&self.rounds);
         self.figures.iter().all(Figure::is_met) && operations.iter().all(|one| ratio_met(one) && p99_met(one))
     }
 
-    /// The tables, in Markdown that reads well on a terminal too.
+    /// The tables, in Markdown that is readable on a terminal.
     pub fn tables(&self) -> String {
         let mut text = String::new();
         if let Some((crypto, database)) = rounds::floors(&self.rounds) {
@@ -114,7 +114,7 @@ impl Report {
         text
     }
 
-    /// The page of the documentation.
+    /// The documentation page.
     pub fn page(&self, date: &str) -> Result<String> {
         Ok(format!("{}\nMeasured on {date} with {}.\n\n{}", include_str!("page.md"), machine(self)?, self.tables()))
     }
@@ -202,7 +202,7 @@ fn head(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// A Markdown table: the first column to the left, the others to the right, all padded.
+/// A padded Markdown table, with the first column aligned left and the others right.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);
@@ -227,7 +227,7 @@ fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Three digits that mean something.
+/// Formats a value with three significant digits.
 fn short(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),
@@ -239,7 +239,7 @@ fn short(value: f64) -> String {
     .to_owned()
 }
 
-/// Bytes as MB of 2^20.
+/// Converts bytes to MB of 2^20 bytes.
 pub fn mib(bytes: u64) -> f64 {
     real(bytes) / f64::from(1 << 20)
 }

@@ -1,7 +1,7 @@
-//! Several rounds of the same measurement, and what is in the middle of them.
+//! Several rounds of the same measurement, and their medians.
 //!
-//! A machine that others use too is faster now and slower then, within seconds. So everything is measured several times,
-//! each time with floors of its own, and an operation is told as it was in the round whose ratio is the middle one.
+//! The speed of a shared machine changes within seconds. So everything is measured several times, each time with its
+//! own floors, and an operation is reported as it was in the round with the median ratio.
 
 use std::cmp::Ordering;
 
@@ -10,7 +10,7 @@ use crate::database::{self, Database, RoundTrip};
 use crate::floors::{self, Crypto};
 use crate::operations::{self, Measured};
 
-/// What was measured in one go: the floors first, then the operations.
+/// One complete measurement: first the floors, then the operations.
 pub struct Round {
     crypto: Crypto,
     database: Database,
@@ -18,7 +18,7 @@ pub struct Round {
 }
 
 impl Round {
-    /// Measures the operations of the sections that are `wanted`, and all floors.
+    /// Measures all floors, and the operations of the `wanted` sections.
     pub fn measure(connections: usize, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
         let (crypto, database) = (floors::crypto()?, database::database(connections)?);
         let operations = operations::measure(connections, wanted, &crypto, &database)?;
@@ -26,7 +26,7 @@ impl Round {
     }
 }
 
-/// The floors, each the middle one of all rounds; `None` of no rounds.
+/// Returns the median of each floor over all rounds; `None` if there are no rounds.
 pub fn floors(rounds: &[Round]) -> Option<(Crypto, Database)> {
     let first = &rounds.first()?.database;
     let crypto = |floor: fn(&Crypto) -> f64| median(rounds.iter().map(|round| floor(&round.crypto)));
@@ -51,7 +51,8 @@ pub fn floors(rounds: &[Round]) -> Option<(Crypto, Database)> {
     Some((crypto, database))
 }
 
-/// Each operation as it was in the round of its middle ratio, with the latencies of the round of its middle p99.
+/// Returns each operation as it was in the round of its median ratio, with the latencies of the round of its median
+/// p99.
 pub fn operations(rounds: &[Round]) -> Vec<Measured> {
     let count = rounds.first().map_or(0, |round| round.operations.len());
     let of_all = |index: usize| rounds.iter().map(move |round| &round.operations[index]);
@@ -64,12 +65,12 @@ pub fn operations(rounds: &[Round]) -> Vec<Measured> {
         .collect()
 }
 
-/// The middle one; there is at least one.
+/// Returns the median; there must be at least one value.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     middle(values.collect(), f64::total_cmp)
 }
 
-/// The middle one; the worse of the two of an even number.
+/// Returns the median; of an even number, the worse of the two in the middle.
 fn middle<T: Copy>(mut values: Vec<T>, order: impl Fn(&T, &T) -> Ordering) -> T {
     values.sort_by(order);
     values[values.len() / 2]

@@ -1,4 +1,4 @@
-//! What processes use, from `/proc`: CPU time and memory, the server and its PostgreSQL apart.
+//! Resource use of processes, from `/proc`: CPU time and memory, of the server and its PostgreSQL separately.
 
 use std::fs;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// What was used since `before`.
+    /// CPU time used since `before`.
     pub fn since(&self, before: &Self) -> Self {
         Self {
             server: self.server.saturating_sub(before.server),
@@ -41,12 +41,13 @@ impl Processes {
 
     /// CPU time so far.
     ///
-    /// The server's comes from `stat`, which includes threads that have ended, in ticks of 10 ms. PostgreSQL is many
-    /// processes of one thread each: `schedstat` of those alive, in nanoseconds, and what the postmaster has reaped.
+    /// The server's time comes from `stat`, which includes threads that have ended, in ticks of 10 ms. PostgreSQL
+    /// consists of many single-threaded processes: its time is the `schedstat` of the living ones, in nanoseconds, plus
+    /// what the postmaster has reaped.
     pub fn cpu(&self) -> Result<Cpu> {
         let mut postgres = alive(self.postmaster)? + times(self.postmaster)?.reaped;
         for child in children(self.postmaster)? {
-            // One that ends between the listing and the look is counted as reaped the next time.
+            // A process that ends between the listing and the read is counted as reaped the next time.
             postgres += alive(child).unwrap_or_default();
         }
         Ok(Cpu {
@@ -56,7 +57,7 @@ impl Processes {
         })
     }
 
-    /// Resident memory of the server, and the proportional share of PostgreSQL's processes, in bytes.
+    /// Returns the resident memory of the server, and the proportional share of PostgreSQL's processes, in bytes.
     pub fn memory(&self) -> Result<(u64, u64)> {
         let server = self.server.map(resident).transpose()?.unwrap_or_default();
         let mut postgres = proportional(self.postmaster)?;
@@ -72,17 +73,17 @@ struct Times {
     reaped: Duration,
 }
 
-/// `utime + stime` and `cutime + cstime` (proc_pid_stat(5)).
+/// Reads `utime + stime` and `cutime + cstime` (proc_pid_stat(5)).
 fn times(pid: u32) -> Result<Times> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // A process's name may contain spaces and brackets; the fields after it do not.
+    // A process name may contain spaces and brackets; the fields after it do not.
     let fields: Vec<&str> = stat.rsplit_once(')').ok_or("a stat without a name")?.1.split_whitespace().collect();
     let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
     let span = |ticks: u64| Duration::from_nanos(ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second()));
     Ok(Times { own: span(ticks(11) + ticks(12)), reaped: span(ticks(13) + ticks(14)) })
 }
 
-/// CPU time of a process of one thread.
+/// CPU time of a single-threaded process.
 fn alive(pid: u32) -> Result<Duration> {
     let Ok(text) = fs::read_to_string(format!("/proc/{pid}/schedstat")) else { return Ok(times(pid)?.own) };
     let nanoseconds = text.split_whitespace().next().and_then(|text| text.parse().ok());
@@ -114,7 +115,7 @@ fn proportional(pid: u32) -> Result<u64> {
     kilobytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
 }
 
-/// The figure behind `label` in a file of `/proc`, in bytes.
+/// Returns the value after `label` in a file of `/proc`, in bytes.
 pub fn kilobytes(file: &str, label: &str) -> Result<u64> {
     let text = fs::read_to_string(file)?;
     let figure = text.lines().find_map(|line| line.strip_prefix(label)?.split_whitespace().next()?.parse::<u64>().ok());

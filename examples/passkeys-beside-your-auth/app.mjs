@@ -1,4 +1,4 @@
-// The app: users, passwords and sessions as it always had them. What passkeys add is marked PASSKEYS.
+// The app: its own users, passwords and sessions. Everything that passkeys add is marked PASSKEYS.
 import { randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -11,7 +11,7 @@ const COOKIE = "notes-session";
 const hash = (password, salt = randomBytes(16)) => ({ salt, digest: scryptSync(password, salt, 32) });
 const matches = (password, { salt, digest }) => timingSafeEqual(scryptSync(password, salt, 32), digest);
 
-// PASSKEYS: what Passmint's codes mean to the people of this app, whether its backend is told them or its page.
+// PASSKEYS: what Passmint's error codes mean to this app's users, whether its backend or its page receives them.
 const MEANINGS = {
   enrol_over_existing: "You have a passkey already.",
   no_passkey_yet: "Add a passkey first.",
@@ -20,7 +20,7 @@ const MEANINGS = {
   result_refused: "That took too long, or was done already: try again.",
 };
 
-/** The app at `port` of this machine, with Passmint at `url`. */
+/** Starts the app on `port` of this machine, with Passmint at `url`. */
 export function app({ port, url, secret }) {
   const origin = `http://localhost:${port}`;
   const users = new Map([[1, { id: 1, login: "ada", name: "Ada Lovelace", password: hash("correct horse") }]]);
@@ -48,7 +48,7 @@ export function app({ port, url, secret }) {
       return [200, {}, { "set-cookie": `${COOKIE}=; Path=/; Max-Age=0` }];
     },
 
-    // PASSKEYS: a permission for the person of this session. Its id stays here, the token goes to the page.
+    // PASSKEYS: requests an action token for the user of this session. Its id stays here, the token goes to the page.
     "POST /api/passkeys/begin": async ({ session, body }) => {
       if (!session) return [401, { problem: "Sign in first." }];
       const action = body.action === "step_up" ? "step_up" : "enrol";
@@ -57,7 +57,8 @@ export function app({ port, url, secret }) {
       return [200, { token }];
     },
 
-    // PASSKEYS: the page has made one; the result is ours to redeem, and of the token that this session asked for.
+    // PASSKEYS: the page has created a passkey. Redeems its result, which must belong to the token that this session
+    // requested.
     "POST /api/passkeys/added": async ({ session, body }) => {
       if (session?.pending?.action !== "enrol") return [401, { problem: "Nothing was begun here." }];
       const told = await passkeys.redeem(session.pending.id, body.result);
@@ -66,14 +67,14 @@ export function app({ port, url, secret }) {
       return [200, { passkey: told.credentialClass }];
     },
 
-    // PASSKEYS: a custom token ends in a session of our own.
+    // PASSKEYS: exchanges a custom token for a session of this app.
     "POST /api/passkeys/login": async ({ body }) => {
       const claims = await passkeys.verifyCustomToken(String(body.token));
       const user = users.get(Number(claims.account));
       return user ? [200, { user: { name: user.name } }, open(user)] : [401, { problem: "Nobody of ours has this passkey." }];
     },
 
-    // PASSKEYS: something that matters wants the passkey again, whoever holds the cookie.
+    // PASSKEYS: a sensitive action requires the passkey again, even with a valid session cookie.
     "POST /api/password": async ({ session, body }) => {
       if (session?.pending?.action !== "step_up") return [401, { problem: "Confirm with your passkey first." }];
       const told = await passkeys.redeem(session.pending.id, body.result);
@@ -101,7 +102,7 @@ export function app({ port, url, secret }) {
       }
       const route = routes[`${request.method} ${request.url}`];
       if (!route) return send(404, { problem: "There is nothing here." });
-      // Only our own page changes things.
+      // Only this app's own page may change anything.
       if (request.method !== "GET" && request.headers.origin !== origin) return send(403, { problem: "From another page." });
       const cookie = /(?:^|; )notes-session=([\w-]{43})(?:;|$)/.exec(request.headers.cookie ?? "")?.[1];
       const answer = await route({ cookie, session: sessions.get(cookie), body: await json(request) });
@@ -117,7 +118,7 @@ export function app({ port, url, secret }) {
   });
 }
 
-/** The JSON body of a request, at most 32 KiB of it. */
+/** Reads the JSON body of a request, at most 32 KiB. */
 async function json(request) {
   if (request.method === "GET") return {};
   const parts = [];

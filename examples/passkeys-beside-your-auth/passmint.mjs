@@ -6,9 +6,9 @@ import { createPublicKey, verify } from "node:crypto";
  */
 export function passmint({ url, client, secret, bridge, audience }) {
   let own = { token: "", until: 0 };
-  const seen = new Map(); // jti of custom tokens → their end
+  const seen = new Map(); // jti of custom tokens → their expiry
 
-  /** An access token of the backend's own (client credentials), asked for again before it ends. */
+  /** Returns the backend's own access token (client credentials), and requests a new one before it expires. */
   async function access() {
     if (Date.now() < own.until) return own.token;
     const answer = await fetch(`${url}/oauth/token`, {
@@ -34,17 +34,23 @@ export function passmint({ url, client, secret, bridge, audience }) {
   }
 
   return {
-    /** A permission for one action of one of our users: `{ id, token }`. They are made at Passmint if they are new there. */
+    /**
+     * Requests permission for one action of one of your users: `{ id, token }`. Passmint creates the user if it does
+     * not know them.
+     */
     actionToken: (action, account, name) =>
       call("/v1/action-tokens", { action, user: { externalId: { id: String(account) }, name } }),
 
     /**
-     * What became of an action token, told once. The result came through a browser: `id` must be the token that this very
-     * session asked for.
+     * Redeems the result of an action token, which works once. The result came through a browser, so `id` must be the
+     * token that this very session requested.
      */
     redeem: (id, result) => call(`/v1/action-tokens/${encodeURIComponent(id)}/result`, { result }),
 
-    /** The claims of a custom token of the bridge. Throws unless it is genuine, for us, in time, and new. */
+    /**
+     * Returns the claims of a custom token of the bridge. Throws unless it is authentic, for this app, in time, and
+     * new.
+     */
     async verifyCustomToken(token) {
       const parts = token.split(".");
       const [header, claims] = parts.slice(0, 2).map((part) => JSON.parse(Buffer.from(part, "base64url").toString()));
@@ -58,7 +64,8 @@ export function passmint({ url, client, secret, bridge, audience }) {
       const now = Date.now() / 1000;
       if (claims.iss !== url || claims.aud !== audience) throw new Error("of somebody else, or for somebody else");
       if (!(now < claims.exp && claims.iat <= now + 5)) throw new Error("too old, or of tomorrow");
-      // Once: nothing between looking and writing can run in one process. Several need a table with a unique column.
+      // Each token is accepted once. In one process nothing runs between the check and the write; several processes
+      // need a table with a unique column.
       for (const [jti, until] of seen) if (until < now) seen.delete(jti);
       if (typeof claims.jti !== "string" || seen.has(claims.jti)) throw new Error("used before");
       seen.set(claims.jti, claims.exp);

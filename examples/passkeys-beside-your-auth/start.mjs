@@ -1,8 +1,8 @@
 // One command: Passmint and the app beside it, on this machine only. Ctrl+C ends both.
 //
-//   PASSMINT=path      the server's binary; default: what that needs is looked for (scripts/need), then cargo builds it
+//   PASSMINT=path      the server's binary; default: built by cargo, after scripts/need has installed what that needs
 //   STATE=folder       where Passmint keeps its data and keys; default: this folder
-//   PORTS=4710,4711    Passmint's and the app's
+//   PORTS=4710,4711    the ports of Passmint and of the app
 import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -26,7 +26,7 @@ function build() {
   return join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug/passmint");
 }
 
-/** Runs a program of the checkout. What went wrong it has said itself. */
+/** Runs a program of the checkout. On failure the program has already printed the reason. */
 function run(program, ...args) {
   try {
     execFileSync(program, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
@@ -36,13 +36,13 @@ function run(program, ...args) {
   }
 }
 
-/** Programs that `scripts/need` had to put into the checkout are on the PATH that this file of its own sets. */
+/** Adds the programs that `scripts/need` has put into the checkout to the PATH, as its env.sh does. */
 function withTools() {
   if (!existsSync(join(root, "target/tools/env.sh"))) return;
   process.env.PATH = execFileSync("sh", ["-c", '. target/tools/env.sh; printf %s "$PATH"'], { cwd: root, encoding: "utf8" });
 }
 
-// The secret lives as long as this run: Passmint is given its digest, the app the secret itself.
+// The secret is for this run only: Passmint receives its digest, the app the secret itself.
 const secret = `pmk_${randomBytes(32).toString("base64url")}`;
 const digest = createHash("sha256").update(secret).digest("base64url");
 const config = readFileSync(join(here, "passmint.toml"), "utf8")
@@ -53,13 +53,14 @@ mkdirSync(state, { recursive: true });
 const file = join(state, "passmint.running.toml");
 writeFileSync(file, config, { mode: 0o600 });
 
-// What else is set for some other Passmint on this machine is not for this one; where PostgreSQL is, is no setting of a server's.
+// Settings for another Passmint on this machine do not apply here. PASSMINT_PG_BIN is no server setting, but the place
+// of PostgreSQL.
 const foreign = (name) => (name.startsWith("PASSMINT_") && name !== "PASSMINT_PG_BIN") || name === "DATABASE_URL";
 const server = spawn(binary, ["serve", "--config", file, "--data-dir", join(state, "data"), "--keys-dir", join(state, "keys")], {
   stdio: ["ignore", "inherit", "inherit"],
   env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign(name))),
 });
-let status; // with which we end, once it is us who end it
+let status; // the exit status, once this program ends the server
 const stop = (code) => {
   status ??= code;
   server.kill("SIGTERM");
@@ -71,7 +72,7 @@ server.on("error", (error) => {
   process.exit(1);
 });
 server.on("exit", (code) => process.exit(status ?? code ?? 1));
-// Whatever else ends this program, nothing of it goes on.
+// The server also ends if this program ends for any other reason.
 process.on("exit", () => server.kill("SIGTERM"));
 
 try {

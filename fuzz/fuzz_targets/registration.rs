@@ -1,4 +1,4 @@
-//! The strict reader of registrations against the library's parser: see `../src/oracle.rs`.
+//! Compares the strict reader of registrations with the library's parser: see `../src/oracle.rs`.
 #![no_main]
 
 #[expect(dead_code, reason = "the other target uses the rest")]

@@ -1,10 +1,11 @@
-//! What must hold for every input: the strict reader never panics, and **what it accepts, the library reads the same**.
+//! What must hold for every input: the strict reader never panics, and **the library reads what it accepts the same
+//! way**.
 //!
-//! The fuzz targets and an ordinary test share this file by `#[path]`. Each function panics when the property fails and
-//! says whether the input was accepted, so that a run which accepts nothing can be seen for what it is.
+//! The fuzz targets and an ordinary test share this file by `#[path]`. Each function panics if the property fails, and
+//! returns whether the input was accepted, so that a run which accepts nothing is noticed.
 //!
-//! An input is one byte that chooses what the rest replaces, then the rest: 0 the whole JSON, 1 the client data, 2 the
-//! attestation object or authenticator data, 3 the authenticator data inside an honest attestation object.
+//! The first byte of an input chooses what the rest replaces: 0 the whole JSON, 1 the client data, 2 the attestation
+//! object or the authenticator data, 3 the authenticator data inside a valid attestation object.
 
 use std::time::Duration;
 
@@ -17,14 +18,14 @@ use webauthn_rs_core::error::WebauthnError;
 use webauthn_rs_core::internals::AuthenticatorData;
 use webauthn_rs_core::proto::{Authentication, CollectedClientData, RegistrationState};
 
-/// The origin that the seeds were made on.
+/// The origin that the seeds were created for.
 pub const ORIGIN: &str = "https://id.example";
 /// Its RP id.
 pub const RP_ID: &str = "id.example";
-/// The challenge in the client data of the wrapper, 32 bytes.
+/// The challenge in the wrapper's client data, 32 bytes.
 const CHALLENGE: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
 
-/// One input to [`strict::registration`]; true when it was accepted.
+/// Feeds one input to [`strict::registration`]; returns whether it was accepted.
 pub fn registration(input: &[u8]) -> bool {
     let json = message(input, "webauthn.create", |body| {
         let object = match body {
@@ -54,7 +55,7 @@ pub fn registration(input: &[u8]) -> bool {
     true
 }
 
-/// One input to [`strict::authentication`]; true when it was accepted.
+/// Feeds one input to [`strict::authentication`]; returns whether it was accepted.
 pub fn assertion(input: &[u8]) -> bool {
     let json = message(input, "webauthn.get", |body| {
         let (Body::Main(data) | Body::AuthData(data)) = body;
@@ -87,7 +88,7 @@ pub fn assertion(input: &[u8]) -> bool {
     true
 }
 
-/// The library as the server uses it.
+/// The library, configured as the server uses it.
 ///
 /// # Panics
 /// Never: the origin is a URL.
@@ -110,7 +111,7 @@ fn registration_state(challenge: &[u8]) -> RegistrationState {
     serde_json::from_value(state).expect("the state that the library itself writes")
 }
 
-/// Refusals that judge what was read, in contrast to those that say it could not be read.
+/// Whether an error judges what the library read, as opposed to saying that it could not read it.
 fn is_a_verdict(error: &WebauthnError) -> bool {
     use WebauthnError as E;
     !matches!(
@@ -150,7 +151,7 @@ enum Body<'a> {
     AuthData(&'a [u8]),
 }
 
-/// The JSON that the input stands for. `respond` gives the credential id and the members around the client data.
+/// Builds the JSON for an input. `respond` returns the credential id and the members beside the client data.
 fn message(input: &[u8], kind: &str, respond: impl Fn(Body<'_>) -> (Vec<u8>, Value)) -> Vec<u8> {
     let (choice, rest) = input.split_first().unwrap_or((&0, &[]));
     let honest = format!(r#"{{"type":"{kind}","challenge":"{CHALLENGE}","origin":"{ORIGIN}","crossOrigin":false}}"#);
@@ -180,7 +181,7 @@ fn none_object(data: &[u8]) -> Vec<u8> {
     [b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData", head.as_slice(), data].concat()
 }
 
-/// The credential id inside an object, found without parsing, so that a changed id still passes the comparison.
+/// Finds the credential id inside an object without parsing it, so that a changed id still passes the comparison.
 fn object_credential_id(object: &[u8]) -> Vec<u8> {
     const FIXED: usize = 37 + 16;
     let name = b"authData";

@@ -1,6 +1,7 @@
-//! What people allowed apps: listed, and taken back.
+//! Consents that users gave to apps: listing and revoking.
 //!
-//! Taking it back ends everything that the app has of the person at once: refresh tokens, access tokens, codes on their way.
+//! Revoking a consent at once ends everything that the app holds for the user: refresh tokens, access tokens, and codes
+//! not yet redeemed.
 
 use actix_web::web;
 use chrono::{DateTime, Utc};
@@ -21,13 +22,13 @@ use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
 
 impl Accounts {
-    /// Everything that a person allowed, the latest first.
+    /// All consents of a user, latest first.
     pub async fn consents_of(&self, user: &User) -> Result<Vec<StoredConsent>, StorageError> {
         let owner = user.id;
         self.db.run(move |conn| consents::all_of(conn, owner)).await
     }
 
-    /// Takes back what a person allowed a client; `false` when there was nothing.
+    /// Revokes a user's consent for a client. Returns `false` if there was none.
     pub async fn take_back(&self, session: &Session, client: &str, origin: &Provenance) -> Result<bool, StorageError> {
         let (now, owner, client) = (self.clock.now(), session.user, client.to_owned());
         let event = Event {
@@ -38,7 +39,8 @@ impl Accounts {
         };
         self.db
             .tx(move |conn| {
-                // What is redeemed or begun for a person holds their row: it is done before this, or finds nothing any more.
+                // Whatever is redeemed or begun for a user locks their row. It is therefore complete by now, or will no
+                // longer find the consent.
                 if users::lock(conn, owner)?.is_none() || !consents::remove(conn, owner, &client)? {
                     return Ok(false);
                 }
@@ -48,7 +50,7 @@ impl Accounts {
                     revoked_tokens::insert(conn, Id::uuid(grant), now + chrono::Duration::days(1))?;
                     refresh_tokens::revoke_descendants(conn, grant, now)?;
                 }
-                // Last: what the codes gave until the lock was had is among them.
+                // Last, so that refresh tokens issued for the codes before the lock was taken are included.
                 let families = consents::families_of(conn, owner, &client)?;
                 for family in &families {
                     refresh_tokens::revoke(conn, *family, Some(&client), "consent taken back", now)?;
@@ -60,37 +62,37 @@ impl Accounts {
     }
 }
 
-/// Something that was allowed.
+/// A consent.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsentView {
-    /// The app's `client_id`.
+    /// The `client_id` of the app.
     pub client_id: String,
-    /// Its name; none when the app is gone.
+    /// The name of the app. Absent if the app no longer exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Scopes, separated by spaces.
+    /// The scopes that were allowed, separated by spaces.
     pub scope: String,
-    /// Resources.
+    /// The resources that access was allowed to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
-    /// Claims asked for one by one.
+    /// The claims that were allowed individually.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<String>,
-    /// Since when.
+    /// When the consent was first given.
     pub granted_at: DateTime<Utc>,
-    /// When it was last changed.
+    /// When the consent was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
-/// What was allowed.
+/// The consents of the signed-in user.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConsentsResponse {
-    /// The latest first.
+    /// The consents, latest first.
     pub consents: Vec<ConsentView>,
 }
 
-/// Lists what one allowed apps.
+/// Lists the consents that the signed-in user gave to apps.
 #[utoipa::path(get, path = "/v1/me/consents", tag = "Account", responses((status = 200, body = ConsentsResponse), (status = 401, description = "`not_signed_in`")))]
 pub async fn list(
     room: Room,
@@ -111,15 +113,15 @@ pub async fn list(
     Ok(web::Json(ConsentsResponse { consents: stored.into_iter().map(view).collect() }))
 }
 
-/// What was taken back.
+/// The consent that was revoked.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TakenBackResponse {
-    /// From this app.
+    /// The `client_id` of the app.
     pub client_id: String,
 }
 
-/// Takes back what one allowed an app, and ends everything it has.
+/// Revokes the consent for an app and everything that was issued to it for the user.
 #[utoipa::path(delete, path = "/v1/me/consents/{client}", tag = "Account", params(("client" = String, Path)),
     responses((status = 200, body = TakenBackResponse), (status = 404, description = "`not_found`")))]
 pub async fn remove(

@@ -1,8 +1,8 @@
-//! Who is signed in: the rule of a route is the type of its argument.
+//! Authentication of users: a route's requirement is the type of its argument.
 //!
-//! [`Identity`] wants somebody signed in, by our cookie or by an access token of ours; [`MaybeIdentity`] lets strangers
-//! through. An unsafe request with a cookie must come from our own pages, and from one of that very session where it says of
-//! which it is. A storage fault is never "not signed in".
+//! [`Identity`] requires a signed-in user, by session cookie or access token; [`MaybeIdentity`] also admits anonymous
+//! callers. An unsafe request with a cookie must come from our own pages. If it names the session that its page was
+//! created for, it must be that session. A storage error is never reported as "not signed in".
 
 use std::sync::Arc;
 
@@ -33,37 +33,37 @@ use crate::web::cookies::Cookies;
 use crate::web::error::{Failure, Kind, Problem};
 use crate::web::origin::require_same_origin;
 
-/// How somebody proved that a session is theirs.
+/// How a caller proved that a session is theirs.
 #[derive(Clone, Debug)]
 pub enum Via {
-    /// By our cookie.
+    /// By session cookie.
     Cookie,
     /// By an access token for this server.
     Bearer {
-        /// The client it was given to.
+        /// The client to which it was issued.
         client: String,
         /// Its scopes.
         scopes: Scopes,
-        /// Whom it is for: this server, and what else it names.
+        /// Its audience: this server, and possibly others.
         audience: Vec<String>,
-        /// Who acts for the person with it, where it names somebody (RFC 8693 §4.1).
+        /// The actor for the user, if the token names one (RFC 8693 §4.1).
         act: Option<Actor>,
     },
 }
 
-/// Somebody signed in.
+/// A signed-in user.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Their session.
+    /// The session.
     pub session: Session,
-    /// The person who is signed in.
+    /// The user.
     pub user: User,
-    /// How they proved it.
+    /// How the caller proved that the session is theirs.
     pub via: Via,
 }
 
 impl Identity {
-    /// Refuses an access token that lacks a scope. A cookie is our own page and needs none.
+    /// Refuses an access token that lacks a scope. A cookie comes from our own pages and needs no scope.
     pub fn require_scope(&self, scope: &str) -> Result<(), Failure> {
         match &self.via {
             Via::Bearer { scopes, .. } if !scopes.contains(scope) => {
@@ -73,7 +73,7 @@ impl Identity {
         }
     }
 
-    /// Who acts for the person with the access token; nobody where it names nobody, and with a cookie.
+    /// The actor that the access token names; `None` if it names none, and for a cookie.
     pub const fn act(&self) -> Option<&Actor> {
         match &self.via {
             Via::Cookie => None,
@@ -81,7 +81,7 @@ impl Identity {
         }
     }
 
-    /// Refuses access tokens altogether: some things are for our own pages only.
+    /// Refuses access tokens: some operations are only for our own pages.
     pub fn require_cookie(&self) -> Result<(), Failure> {
         match &self.via {
             Via::Cookie => Ok(()),
@@ -92,8 +92,8 @@ impl Identity {
         }
     }
 
-    /// Refuses an access token in a session that is not its client's own: the browser's, which its owner goes on with, or
-    /// another app's.
+    /// Refuses an access token if the session is not its client's own, but the browser's, which its owner continues to
+    /// use, or another app's.
     pub fn require_own_session(&self) -> Result<(), Failure> {
         match &self.via {
             Via::Bearer { client, .. } if self.session.client.as_ref() != Some(client) => {
@@ -105,50 +105,50 @@ impl Identity {
     }
 }
 
-/// Somebody signed in, or nobody.
+/// A signed-in user, or `None`.
 #[derive(Clone, Debug)]
 pub struct MaybeIdentity(pub Option<Identity>);
 
-/// The header in which the page module says which session its page was made for, by that session's token.
+/// The header in which the page module sends the token of the session that its page was created for.
 const PAGE_TOKEN: &str = "x-csrf-token";
 
-/// What the guards need; one value in the application's data.
+/// What the guards depend on; one value in the application data.
 #[derive(Clone)]
 pub struct Guard {
-    /// Finds sessions.
+    /// To find sessions.
     pub accounts: Arc<Accounts>,
-    /// Knows issuer and keys.
+    /// The issuer and its keys.
     pub mint: Arc<Mint>,
-    /// Knows which clients are disabled.
+    /// The clients, and which are disabled.
     pub clients: Arc<Clients>,
-    /// Names the cookies.
+    /// The names of the cookies.
     pub cookies: Cookies,
-    /// Ties our pages to sessions.
+    /// The tokens that bind our pages to sessions.
     pub page_tokens: PageTokens,
-    /// Names browser states, where an operator wants session management.
+    /// The browser states, if session management is enabled.
     pub browser_states: Option<Arc<BrowserStates>>,
-    /// Proofs of possession.
+    /// DPoP proofs of possession.
     pub dpop: Arc<Dpop>,
     /// Our own origin, for requests that change something.
     pub public_origin: String,
 }
 
 impl Guard {
-    /// The cookies that take away what a browser keeps of a session.
+    /// The cookies that clear everything that a browser keeps of a session.
     pub fn forgetting(&self) -> Vec<Cookie<'static>> {
         let mut cookies = vec![self.cookies.clear_session()];
         cookies.extend(self.browser_states.as_ref().map(|_| self.cookies.clear_browser_state()));
         cookies
     }
 
-    /// The cookie that tells the session iframe of this session, and the browser state in it; none where session
-    /// management is off. To be set with each authorization answer that has a `session_state`.
+    /// The cookie for the session iframe and the browser state in it; `None` if session management is disabled. Set it
+    /// with every authorization response that has a `session_state`.
     pub fn browser_state(&self, session: SessionId) -> Option<(Cookie<'static>, String)> {
         let state = self.browser_states.as_ref()?.of(session);
         Some((self.cookies.set_browser_state(&state), state))
     }
 
-    /// Who sent a request.
+    /// Identifies the sender of a request.
     pub async fn identify(&self, request: &HttpRequest) -> Result<Option<Identity>, Failure> {
         let headers = request.headers();
         match (presented(headers)?, self.cookies.session(headers)?) {
@@ -172,15 +172,15 @@ impl Guard {
 
     async fn by_cookie(&self, headers: &HeaderMap, cookie: &PlainToken) -> Result<Option<Identity>, Failure> {
         let Some((session, user)) = self.accounts.by_cookie(cookie.digest()).await? else { return Ok(None) };
-        // A page that says for which session it was made acts for no other one: somebody else may have signed in since.
+        // A page that names its session must not act for another one: someone else may have signed in since.
         for sent in headers.get_all(PAGE_TOKEN) {
             self.page_tokens.require(session.id, sent.as_bytes())?;
         }
         Ok(Some(Identity { session, user, via: Via::Cookie }))
     }
 
-    /// Who is signed in in the browser of a request that proves its right by something else than an access token; nobody on
-    /// another site's page.
+    /// The user signed in to the browser of a request that is authorized by something other than an access token;
+    /// `None` if the request comes from another site's page.
     pub async fn signed_in_here(&self, request: &HttpRequest) -> Result<Option<Identity>, Failure> {
         let headers = request.headers();
         match self.cookies.session(headers)? {
@@ -191,7 +191,8 @@ impl Guard {
         }
     }
 
-    /// Refuses a token that is not the client's own (RFC 6749 §4.4), or was revoked: a person's tokens do not speak for it.
+    /// Refuses a token that was revoked or is not the client's own (RFC 6749 §4.4). The token of a user does not
+    /// authorize the client itself.
     pub async fn require_own_token(&self, access: &VerifiedAccess) -> Result<(), Failure> {
         let refused = |why: &'static str| refused().because(why);
         let client = access.client();
@@ -207,8 +208,8 @@ impl Guard {
         if revoked { Err(refused("it was revoked")) } else { Ok(()) }
     }
 
-    /// Who sent a request that may also come from another site's page, as ceremonies for clients do: such a page never
-    /// acts with our cookie, so there the cookie is not read.
+    /// Identifies the sender of a request that may also come from another site's page, as ceremonies for clients do.
+    /// Such a page must never act with our cookie, so the cookie is ignored there.
     pub async fn identify_on_own_site(&self, request: &HttpRequest) -> Result<Option<Identity>, Failure> {
         let own = require_same_origin(request.headers(), &self.public_origin).is_ok();
         if !own && presented(request.headers())?.is_none() {
@@ -217,9 +218,9 @@ impl Guard {
         self.identify(request).await
     }
 
-    /// The access token in the header of a request, verified: ours, for this server, of a client that is not disabled, and
-    /// presented as it must be: a bound one with a proof of its key (RFC 9449 §7), any other as Bearer. None when there is no
-    /// token. That its session still lives, [`holder`](Self::holder) asks.
+    /// The verified access token in the header of a request, or `None` if there is no token. The token must be issued
+    /// by us, for this server, to a client that is not disabled. A token bound to a key must come with a proof of that
+    /// key (RFC 9449 §7), any other as Bearer. Whether its session still exists is checked by [`holder`](Self::holder).
     pub async fn access_token(&self, request: &HttpRequest) -> Result<Option<VerifiedAccess>, Failure> {
         match presented(request.headers())? {
             Some(token) => self.verified(request, token, Place::OwnApi).await.map(Some),
@@ -227,7 +228,8 @@ impl Guard {
         }
     }
 
-    /// The same at userinfo, where it may be in a form body too (RFC 6750 §2.2) if it is bound to no key.
+    /// Like [`access_token`](Self::access_token), for userinfo: a token not bound to a key can also be in a form body
+    /// (RFC 6750 §2.2).
     pub async fn userinfo_token(
         &self,
         request: &HttpRequest,
@@ -243,8 +245,9 @@ impl Guard {
         }
     }
 
-    /// An access token for somebody else (`audience`) that came as Bearer: ours, of a client that is not disabled, bound to no
-    /// key. That its session still lives, [`holder`](Self::holder) asks.
+    /// Verifies an access token for another audience that was presented as Bearer. It must be issued by us, to a client
+    /// that is not disabled, and not bound to a key. Whether its session still exists is checked by
+    /// [`holder`](Self::holder).
     pub fn bearer_for(&self, audience: &str, token: &str) -> Result<VerifiedAccess, Failure> {
         let now = self.accounts.clock.now();
         let claims = places::access_token(&self.mint.keys().ring(), self.mint.issuer(), audience, token, now)
@@ -288,7 +291,7 @@ impl Guard {
         Ok(VerifiedAccess { claims, client, scheme: token.scheme })
     }
 
-    /// Who holds an access token, while its session lives. A token of a client for itself is nobody's.
+    /// The user of an access token, as long as its session exists. A client's own token has no user and is refused.
     pub async fn holder(&self, access: &VerifiedAccess) -> Result<Identity, Failure> {
         let refused = || access.scheme.challenged(refused());
         let ids = access.ids().ok_or_else(refused)?;
@@ -304,8 +307,8 @@ impl Guard {
     }
 }
 
-/// A session as an access token tells of it. How and when its person signed in for the token, the token says: the session may
-/// have grown fresher and stronger since, in a browser that whoever holds the token never saw.
+/// The session as described by an access token. How and when the user signed in is taken from the token: since then,
+/// the session may have become fresher and stronger in a browser that the holder of the token does not control.
 fn as_told(session: Session, token: &Authentication) -> Session {
     let told = Session {
         acr: token.acr.clone().unwrap_or_default(),
@@ -317,8 +320,8 @@ fn as_told(session: Session, token: &Authentication) -> Session {
         return told;
     }
     let auth_time = token.at().unwrap_or_default();
-    // Older still, where the session was made to count as old since: a copy of its passkey is suspected. With which passkey the
-    // person signed in for the token nobody knows any more.
+    // `verified_at` is even older if the session was since marked as old because a copy of its passkey is suspected.
+    // Which passkey was used for the sign-in of the token is no longer known.
     Session { passkey: None, auth_time, verified_at: auth_time.min(told.verified_at), ..told }
 }
 
@@ -326,17 +329,18 @@ fn refused() -> Failure {
     Failure::new(Kind::InvalidToken, "The access token is not valid here, has expired or was revoked.")
 }
 
-/// Where an access token for us is taken.
+/// Where an access token is presented to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// `/v1`: for this server alone.
+    /// `/v1`: the audience must be this server alone.
     OwnApi,
-    /// Userinfo: for this server among others.
+    /// Userinfo: this server must be among the audiences.
     Userinfo,
 }
 
 impl Place {
-    /// Whoever asked for a token for their own API and tries it here cannot see by themselves what is wrong, so they are told.
+    /// A caller who presents a token issued for their own API cannot see what is wrong, so a wrong audience is named in
+    /// the refusal.
     fn refused(self, refusal: Refusal, issuer: &str) -> Failure {
         if refusal != Refusal::Audience {
             return refused().because(refusal);
@@ -351,7 +355,7 @@ impl Place {
     }
 }
 
-/// Claims of an access token that was verified and rightly presented. Only [`Guard`] makes one.
+/// The claims of an access token that was verified and correctly presented. Only [`Guard`] creates this.
 #[derive(Clone, Debug)]
 pub struct VerifiedAccess {
     claims: AccessClaims,
@@ -360,7 +364,7 @@ pub struct VerifiedAccess {
 }
 
 impl VerifiedAccess {
-    /// The client that the token was given to.
+    /// The client to which the token was issued.
     pub fn client(&self) -> &Arc<Client> {
         &self.client
     }
@@ -373,7 +377,7 @@ impl std::ops::Deref for VerifiedAccess {
     }
 }
 
-/// How an access token is presented.
+/// The scheme by which an access token is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scheme {
     /// RFC 6750.
@@ -383,7 +387,7 @@ enum Scheme {
 }
 
 impl Scheme {
-    /// A refusal in the words of the scheme that was used.
+    /// Adds the challenge of the scheme that was used to a refusal.
     fn challenged(self, failure: Failure) -> Failure {
         match self {
             Self::Dpop if failure.kind() == Kind::InvalidToken => dpop::challenged(failure),
@@ -392,14 +396,14 @@ impl Scheme {
     }
 }
 
-/// An access token as it came.
+/// An access token as presented.
 #[derive(Clone, Copy)]
 struct Presented<'a> {
     scheme: Scheme,
     text: &'a str,
 }
 
-/// The access token of a request: in the header only, never in the address (RFC 6750 §2.1, RFC 9449 §7.1).
+/// The access token of a request: only from the header, never from the URL (RFC 6750 §2.1, RFC 9449 §7.1).
 fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, Failure> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else { return Ok(None) };

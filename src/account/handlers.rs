@@ -1,4 +1,4 @@
-//! One's own account over REST.
+//! The signed-in user's own account over REST.
 
 use std::sync::Arc;
 
@@ -16,19 +16,22 @@ use crate::domain::session::Session;
 use crate::web::Caller;
 use crate::web::error::{Failure, Kind, Problem};
 
-/// The room, as handlers are given it.
+/// The state of this room, as handlers receive it.
 pub type Room = web::Data<Arc<Accounts>>;
 
-/// Who am I?
+/// The current session and its user.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionResponse {
-    /// The session; null when signed out.
+    /// The session, or null if no one is signed in.
     pub session: Option<SessionBrief>,
-    /// Its owner; null when signed out.
+    /// The user, or null if no one is signed in.
     pub user: Option<UserView>,
 }
 
-/// Tells who is signed in: 200 with nulls when nobody is. With an access token it returns the claims of userinfo.
+/// Returns the current session and its user.
+///
+/// If no one is signed in, the status is still 200, and both are null. With an access token, `user` has only the claims
+/// that userinfo returns for its scopes.
 #[utoipa::path(get, path = "/v1/session", tag = "Account", responses((status = 200, body = SessionResponse)))]
 pub async fn session(guard: web::Data<Guard>, identity: MaybeIdentity) -> Result<web::Json<SessionResponse>, Problem> {
     Ok(web::Json(match identity.0 {
@@ -46,9 +49,11 @@ pub async fn session(guard: web::Data<Guard>, identity: MaybeIdentity) -> Result
     }))
 }
 
-/// Signs out. The cookie goes in any case. An access token ends the session of its own client, and no browser's.
+/// Signs out.
+///
+/// The session cookie is always cleared. An access token ends the session of its own client, never a browser session.
 #[utoipa::path(delete, path = "/v1/session", tag = "Account", responses((status = 200, body = SessionResponse),
-    (status = 403, description = "`forbidden`: by an access token, the session is not its client's own")))]
+    (status = 403, description = "`forbidden`: the session of the access token does not belong to its client")))]
 pub async fn sign_out(
     room: Room,
     guard: web::Data<Guard>,
@@ -66,13 +71,15 @@ pub async fn sign_out(
     Ok(answer.json(SessionResponse { session: None, user: None }))
 }
 
-/// The person, as their own account has them; by an access token, what userinfo tells for its scopes.
+/// Returns the signed-in user.
+///
+/// With an access token, the answer has only the claims that userinfo returns for its scopes.
 #[utoipa::path(get, path = "/v1/me", tag = "Account", responses((status = 200, body = UserView), (status = 401, description = "`not_signed_in`")))]
 pub async fn me(guard: web::Data<Guard>, identity: Identity) -> Result<web::Json<UserView>, Problem> {
     Ok(web::Json(seen_by(&guard, &identity)?))
 }
 
-/// A person as the caller knows them: an app learns no more here than from userinfo, and by the `sub` of its own tokens.
+/// The user as the caller may see them: an app learns no more than from userinfo, and gets the `sub` of its own tokens.
 fn seen_by(guard: &Guard, identity: &Identity) -> Result<UserView, Failure> {
     match &identity.via {
         Via::Cookie => Ok(UserView::from(&identity.user)),
@@ -84,33 +91,33 @@ fn seen_by(guard: &Guard, identity: &Identity) -> Result<UserView, Failure> {
     }
 }
 
-/// A session, as its owner sees it.
+/// A session of the signed-in user.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionView {
-    /// Its id.
+    /// The ID of the session.
     pub id: Uuid,
-    /// The one that asks.
+    /// Whether it is the session of this request.
     pub current: bool,
-    /// When it was opened.
+    /// When the session was opened.
     pub created_at: DateTime<Utc>,
-    /// When it was last seen, to the hour.
+    /// When the session was last used, accurate to the hour.
     pub last_seen_at: DateTime<Utc>,
-    /// When it ends unused.
+    /// When the session expires unless it is used.
     pub expires_at: DateTime<Utc>,
-    /// Browser and system.
+    /// The browser and operating system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub browser: Option<String>,
-    /// The network it was opened from.
+    /// The network from which the session was opened (/24 or /56).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address_class: Option<String>,
-    /// The client it belongs to; none for a browser session here.
+    /// The `client_id` of the client that the session belongs to. Absent for a browser session of this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
 }
 
 impl SessionView {
-    /// For its owner.
+    /// The view of a session for its owner.
     pub fn new(session: Session, current: SessionId) -> Self {
         Self {
             id: session.id.uuid(),
@@ -125,14 +132,14 @@ impl SessionView {
     }
 }
 
-/// One's own sessions.
+/// The active sessions of the signed-in user.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionsResponse {
-    /// Last seen first.
+    /// The sessions, most recently used first.
     pub sessions: Vec<SessionView>,
 }
 
-/// Lists one's own live sessions.
+/// Lists the active sessions of the signed-in user.
 #[utoipa::path(get, path = "/v1/me/sessions", tag = "Account", responses((status = 200, body = SessionsResponse), (status = 401, description = "`not_signed_in`")))]
 pub async fn sessions(room: Room, identity: Identity) -> Result<web::Json<SessionsResponse>, Problem> {
     identity.require_cookie()?;
@@ -141,14 +148,14 @@ pub async fn sessions(room: Room, identity: Identity) -> Result<web::Json<Sessio
     Ok(web::Json(SessionsResponse { sessions }))
 }
 
-/// How many sessions ended.
+/// The result of ending sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EndedResponse {
-    /// So many.
+    /// The number of sessions that were ended.
     pub ended: usize,
 }
 
-/// Ends one of one's own sessions.
+/// Ends a session of the signed-in user.
 #[utoipa::path(delete, path = "/v1/me/sessions/{id}", tag = "Account", params(("id" = String, Path)),
     responses((status = 200, body = EndedResponse), (status = 404, description = "`not_found`")))]
 pub async fn revoke_session(
@@ -167,7 +174,7 @@ pub async fn revoke_session(
     }
 }
 
-/// Ends every other session.
+/// Ends all sessions of the signed-in user except the current one.
 #[utoipa::path(delete, path = "/v1/me/sessions", tag = "Account", responses((status = 200, body = EndedResponse)))]
 pub async fn revoke_others(
     room: Room,
@@ -178,33 +185,33 @@ pub async fn revoke_others(
     Ok(web::Json(EndedResponse { ended: room.revoke_others(&identity.session, &caller.provenance).await? }))
 }
 
-/// One event of the account.
+/// An event on the account.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventView {
-    /// When.
+    /// When the event happened.
     pub at: DateTime<Utc>,
-    /// What: the audit trail's stable name.
+    /// The kind of event: its stable name in the audit trail.
     pub kind: &'static str,
-    /// Name of the thing acted on.
+    /// The name of the object that the event is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The client it went through.
+    /// The `client_id` of the client involved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The network it came from.
+    /// The network of the caller (/24 or /56).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address_class: Option<String>,
 }
 
-/// What happened lately.
+/// The recent events on the account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ActivityResponse {
-    /// Newest first, at most 50.
+    /// The events, newest first, at most 50.
     pub events: Vec<EventView>,
 }
 
-/// Lists what happened on one's own account lately.
+/// Lists recent events on the signed-in user's account.
 #[utoipa::path(get, path = "/v1/me/activity", tag = "Account", responses((status = 200, body = ActivityResponse), (status = 401, description = "`not_signed_in`")))]
 pub async fn activity(room: Room, identity: Identity) -> Result<web::Json<ActivityResponse>, Problem> {
     identity.require_cookie()?;

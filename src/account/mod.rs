@@ -1,7 +1,7 @@
-//! What people see and do of their own account: sessions, activity, who they are.
+//! Self-service for users: their profile, sessions, consents and activity.
 //!
-//! What must always hold: everything is looked up under the owner's id, so that somebody else's thing is simply not
-//! there; ending a session ends everything issued in it.
+//! What must always hold: every lookup includes the owner's ID, so that another user's object is simply not found;
+//! ending a session ends everything that was issued in it.
 
 pub mod consents;
 pub mod guards;
@@ -23,23 +23,24 @@ use crate::outbox::Outbox;
 use crate::storage::sessions::{LiveOfToken, TokenIds};
 use crate::storage::{Db, StorageError, audit, hook_results, sessions};
 
-/// The room.
+/// The state of this room.
 pub struct Accounts {
     /// The database.
     pub db: Db,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// How long sessions live.
+    /// The lifetimes of sessions.
     pub lifetimes: SessionLifetimes,
-    /// Tells apps of ended sessions.
+    /// Notifies apps of ended sessions.
     pub outbox: Arc<Outbox>,
 }
 
-/// How long a person who signs out waits until their apps were told.
+/// How long a sign-out waits at most for the apps to be notified.
 const TELL_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Accounts {
-    /// The live session behind a cookie and its owner. Moves the sliding end when that is worth a write.
+    /// The active session of a cookie, and its owner. Extends the session if the last extension is long enough ago to
+    /// justify a write.
     pub async fn by_cookie(&self, cookie: TokenDigest) -> Result<Option<(Session, User)>, StorageError> {
         let (now, lifetimes) = (self.clock.now(), self.lifetimes);
         self.db
@@ -55,25 +56,26 @@ impl Accounts {
             .await
     }
 
-    /// The live session of a genuine access token and its owner; none when the token was revoked.
+    /// The active session of a verified access token, and its owner; `None` if the token was revoked.
     pub async fn by_token(&self, token: TokenIds) -> Result<Option<(Session, User)>, StorageError> {
         let now = self.clock.now();
         self.db.ask(LiveOfToken { token, now }).await
     }
 
-    /// A person's live sessions, last seen first.
+    /// A user's active sessions, most recently used first.
     pub async fn sessions_of(&self, user: &User) -> Result<Vec<Session>, StorageError> {
         let (owner, now) = (user.id, self.clock.now());
         self.db.run(move |conn| sessions::live_of(conn, owner, now)).await
     }
 
-    /// The newest events of a person's account, newest first.
+    /// The latest events on a user's account, newest first.
     pub async fn activity_of(&self, user: &User, most: i64) -> Result<Vec<audit::Seen>, StorageError> {
         let owner = user.id;
         self.db.run(move |conn| audit::newest_of(conn, owner, most)).await
     }
 
-    /// What hooks said to a person after a sign-in, and when that was. What does not read any more is left out.
+    /// What hooks asked to show a user after a sign-in, with the time of each. Entries that can no longer be read are
+    /// left out.
     pub async fn said_to(&self, user: &User) -> Result<Vec<(Shown, Time)>, StorageError> {
         let owner = user.id;
         let rows = self.db.run(move |conn| hook_results::of_user(conn, owner)).await?;
@@ -87,15 +89,15 @@ impl Accounts {
         Ok(())
     }
 
-    /// Signs out, and attempts at once to tell the apps of the session, before the browser goes on: who comes back to an
-    /// app right away should find it signed out. An app that is slow is told all the same, and not waited for.
+    /// Signs out, and attempts to notify the apps of the session before the browser continues: a user who returns to an
+    /// app at once should find themselves signed out there. The wait is limited; a slow app is notified later.
     pub async fn sign_out_and_tell(&self, session: &Session, origin: &Provenance) -> Result<(), StorageError> {
         self.end(session, session.id, EventKind::SignedOut, origin).await?;
         self.outbox.attempt_now(&backchannel::lanes_of(session.id), TELL_WITHIN).await;
         Ok(())
     }
 
-    /// Ends another of one's own sessions; `false` when there is no such live one.
+    /// Ends another session of the same user. Returns `false` if there is no such active session.
     pub async fn revoke(&self, session: &Session, other: SessionId, origin: &Provenance) -> Result<bool, StorageError> {
         let ended = self.end(session, other, EventKind::SessionRevoked, origin).await?;
         self.outbox.wake();
@@ -123,7 +125,7 @@ impl Accounts {
             .await
     }
 
-    /// Ends every session but this one; gives how many.
+    /// Ends every session except this one. Returns how many were ended.
     pub async fn revoke_others(&self, session: &Session, origin: &Provenance) -> Result<usize, StorageError> {
         let now = self.clock.now();
         let (session, origin) = (session.clone(), origin.clone());

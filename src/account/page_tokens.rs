@@ -1,7 +1,7 @@
-//! Which session a page of ours was made for.
+//! Tokens that bind our pages to the session that they were created for.
 //!
-//! What must always hold: a page acts for that session alone. Its forms have the token as `csrf`, its module sends it in
-//! `X-CSRF-Token`; whoever signs in in the same browser afterwards has another.
+//! What must always hold: a page acts only for that session. Its forms contain the token as `csrf`, and its module
+//! sends it as `X-CSRF-Token`. Whoever signs in later in the same browser has another token.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -10,12 +10,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::domain::id::SessionId;
 use crate::web::error::{Failure, Kind};
 
-/// The tokens of our pages (synchroniser tokens): each ties a page to the session that it was made for.
+/// The synchroniser tokens of our pages: each binds a page to the session that it was created for.
 #[derive(Clone)]
 pub struct PageTokens(hmac::Key);
 
 impl PageTokens {
-    /// With the key derived for this purpose.
+    /// Takes the key derived for this purpose.
     pub fn new(key: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
@@ -25,7 +25,7 @@ impl PageTokens {
         URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, session.uuid().as_bytes()))
     }
 
-    /// Refuses what was not sent from a page of this session.
+    /// Refuses a token that does not belong to this session.
     pub fn require(&self, session: SessionId, sent: &[u8]) -> Result<(), Failure> {
         let refused = || Failure::new(Kind::Csrf, "This page is out of date. Reload it and try again.");
         let sent = URL_SAFE_NO_PAD.decode(sent).map_err(|_| refused())?;

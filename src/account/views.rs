@@ -1,4 +1,4 @@
-//! How a person and a session are shown in JSON, in whichever answer.
+//! The JSON form of users and sessions, common to all answers.
 
 use std::collections::BTreeSet;
 
@@ -14,29 +14,29 @@ use crate::domain::scope::Scopes;
 use crate::domain::user::User;
 use crate::tokens::Mint;
 
-/// A person, as their own tokens may tell.
+/// A user, with the claims that the caller may see.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
-    /// Also the `sub` of their tokens.
+    /// The ID of the user. For a client, this is the `sub` of that client's tokens.
     pub id: Uuid,
-    /// Display name.
+    /// The display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// E-mail address.
+    /// The e-mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether the address was proven to be theirs. Who is not told the address is not told this.
+    /// Whether the e-mail address was verified. Absent if the caller may not see the address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
 }
 
 impl UserView {
-    /// The same as an access token of a client tells: nothing that userinfo would not tell for these scopes, and by the `sub`
-    /// of its tokens.
+    /// The view for an access token of a client: only what userinfo returns for these scopes, with the `sub` of that
+    /// client's tokens.
     #[must_use]
     pub fn within(user: &User, client: &Client, scopes: &Scopes, mint: &Mint) -> Self {
-        // Without `openid` userinfo tells nothing at all.
+        // Without `openid`, userinfo returns nothing.
         let told = if scopes.contains("openid") { claims_for(user, &[], scopes, &BTreeSet::new()) } else { Map::new() };
         let text = |name: &str| told.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
         Self {
@@ -59,18 +59,18 @@ impl From<&User> for UserView {
     }
 }
 
-/// A session in short.
+/// A summary of a session.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionBrief {
-    /// Also the `sid` of its tokens.
+    /// The ID of the session. Also the `sid` of its tokens.
     pub id: Uuid,
-    /// When the person authenticated.
+    /// When the user authenticated.
     pub auth_time: DateTime<Utc>,
-    /// Authentication context class reference.
+    /// The authentication context class reference (`acr`).
     pub acr: String,
-    /// Authentication method references.
+    /// The authentication method references (`amr`).
     pub amr: Vec<String>,
-    /// When the session ends unused.
+    /// When the session expires unless it is used.
     pub expires_at: DateTime<Utc>,
 }

@@ -1,4 +1,4 @@
-//! Reaching the database: the named one, or a private cluster.
+//! Opens the database: an external one, or a private cluster.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,23 +13,23 @@ use crate::storage::cluster::{Attachment, Cluster, ClusterError, choose_director
 use crate::storage::db::DbSettings;
 use crate::storage::{Db, StorageError};
 
-/// How long to wait for a server that is just starting or stopping, and for a command that runs the cluster for a moment.
+/// How long to wait for a server that is starting or stopping, or for a command that briefly runs the cluster.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The database, and the cluster behind it when it is ours.
+/// The database, and the private cluster if this process runs it.
 pub struct Database {
     /// The pool.
     pub db: Db,
-    /// The private cluster, when this process runs it.
+    /// The private cluster, if this process runs it.
     pub cluster: Option<Cluster>,
 }
 
-/// What a command does when there is no private cluster yet.
+/// What a command does if there is no private cluster yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// Says so: most commands are about something that is stored, and a mistyped folder must not become a database.
+    /// Fails: most commands work on stored data, and a mistyped folder must not become a new database.
     Refuse,
-    /// Makes it.
+    /// Creates it.
     Create,
 }
 
@@ -46,8 +46,8 @@ pub fn open(config: &Config) -> Result<Database, StartError> {
     Ok(Database { db: pool(config, url, config.database.pool)?, cluster })
 }
 
-/// Opens the database for a command: with a private cluster that of the server that runs on it, else one started for as
-/// long as the [`Database`] lives.
+/// Opens the database for a command. For a private cluster this is the one of the running server, otherwise one started
+/// for the life of the [`Database`].
 pub fn open_for_command(config: &Config, missing: Missing) -> Result<Database, StartError> {
     let (url, cluster) = match &config.database.url {
         Some(url) => (url.expose().clone(), None),
@@ -74,7 +74,7 @@ fn private_cluster(data_dir: &Path, missing: Missing) -> Result<(String, Option<
     Ok(reached?)
 }
 
-/// Tries again while another process holds the cluster: its end, or its cluster, is there in a moment.
+/// Retries while another process holds the cluster: it will soon end, or have the cluster running.
 fn patiently<T>(mut attempt: impl FnMut() -> Result<T, ClusterError>) -> Result<T, ClusterError> {
     let begun = Instant::now();
     loop {
@@ -87,7 +87,7 @@ fn patiently<T>(mut attempt: impl FnMut() -> Result<T, ClusterError>) -> Result<
     }
 }
 
-/// Whether anybody else works on the cluster that this process runs. Sessions of people who repair it are not counted.
+/// Whether others use the cluster that this process runs. Sessions of people who repair it do not count.
 pub fn is_used_by_others(conn: &mut PgConnection) -> Result<bool, StorageError> {
     let row: Answer = diesel::sql_query(
         "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()) AS yes",
@@ -113,7 +113,7 @@ fn pool(config: &Config, url: String, connections: u32) -> Result<Db, StorageErr
     })
 }
 
-/// What is wrong with the server's version or settings: first what stops the start, then what is only dangerous.
+/// What is wrong with the server's version or settings: what prevents a start, and what is only dangerous.
 pub fn problems_of_database(conn: &mut PgConnection) -> Result<Problems, StorageError> {
     let (version, number) = (setting(conn, "server_version")?, setting(conn, "server_version_num")?);
     let mut off = Vec::new();
@@ -125,7 +125,7 @@ pub fn problems_of_database(conn: &mut PgConnection) -> Result<Problems, Storage
     Ok(judge(version, &number, off))
 }
 
-/// Without it the database says that something is kept before it is.
+/// With this off, the database acknowledges changes before they are durable.
 const SYNCHRONOUS_COMMIT: &str = "synchronous_commit";
 
 fn judge(version: String, number: &str, off: Vec<&'static str>) -> Problems {
@@ -141,7 +141,7 @@ fn judge(version: String, number: &str, off: Vec<&'static str>) -> Problems {
     Problems { version, fatal, dangerous }
 }
 
-/// A PostgreSQL server, judged.
+/// The assessment of a PostgreSQL server.
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     /// Its version.
@@ -163,7 +163,7 @@ fn setting(conn: &mut PgConnection, name: &str) -> Result<String, StorageError> 
     Ok(row.value)
 }
 
-/// Refuses a server that is too old, or that forgets what it acknowledged.
+/// Refuses a server that is too old, or that can lose acknowledged changes.
 pub fn check(conn: &mut PgConnection) -> Result<(), StartError> {
     let problems = problems_of_database(conn)?;
     for setting in problems.dangerous {

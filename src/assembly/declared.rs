@@ -1,4 +1,4 @@
-//! What the configuration declares, in the rooms' own types.
+//! Converts the declarations of the configuration to the rooms' own types.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -23,29 +23,29 @@ use crate::hooks::webhooks::Webhook;
 use crate::tokens::key_set::KeySet;
 use crate::tokens::keys::PublicKey;
 
-/// Everything of the configuration that only the rooms can judge, read and checked.
+/// Everything in the configuration that only the rooms can check, read and checked.
 pub struct Declarations {
     /// The keys in the files that bridges name, by bridge.
     pub key_files: HashMap<String, Material>,
-    /// The webhooks that are told.
+    /// The active webhooks.
     pub webhooks: Vec<Webhook>,
-    /// The hooks that are called.
+    /// The active hooks.
     pub hooks: Hooks,
-    /// The trusted issuers, their given keys read.
+    /// The trusted issuers, with their configured keys read.
     pub trusted_issuers: Vec<Declared>,
 }
 
 impl Declarations {
-    /// Reads and checks all of it, but for what is switched off.
+    /// Reads and checks all of it, except for what is switched off.
     ///
     /// # Errors
-    /// Every mistake in any of it, at once.
+    /// All mistakes at once.
     pub fn read(config: &Config) -> Result<Self, StartError> {
         let (read, mistakes) = Self::gather(config);
         mistakes.settle().map(|()| read)
     }
 
-    /// What is wrong with it, for whoever has found other mistakes already.
+    /// The mistakes in it, for callers that have already found others.
     pub fn mistakes(config: &Config) -> Vec<Problem> {
         Self::gather(config).1.into_list()
     }
@@ -64,7 +64,8 @@ impl Declarations {
     }
 }
 
-/// Whether the files of the server's certificate can be read: what they hold is judged when it is opened.
+/// Checks that the files of the server's certificate can be read; their content is checked when the certificate is
+/// opened.
 fn certificate(config: &Config, mistakes: &mut Mistakes<'_>) {
     let files = config.tls.iter().flat_map(|tls| [("cert_file", &tls.cert_file), ("key_file", &tls.key_file)]);
     for (key, file) in files {
@@ -84,7 +85,7 @@ pub fn clients(config: &Config) -> Vec<Client> {
     config.clients.iter().map(client).collect()
 }
 
-/// Checks the bridges that are switched on completely. Gives the keys in the files that the configuration names, by bridge.
+/// Checks all enabled bridges completely. Returns the keys in the files that the configuration names, by bridge.
 fn bridges(config: &Config, mistakes: &mut Mistakes<'_>) -> HashMap<String, Material> {
     let mut keys = HashMap::new();
     let mut read: Vec<Bridge> = Vec::new();
@@ -106,12 +107,12 @@ fn bridges(config: &Config, mistakes: &mut Mistakes<'_>) -> HashMap<String, Mate
     keys
 }
 
-/// What the configuration says of every bridge, and whether it is switched on.
+/// The definition of every bridge in the configuration, and whether it is enabled.
 pub fn definitions(config: &Config) -> Vec<(BridgeDefinition, bool)> {
     config.bridges.iter().map(|declared| (declared.definition.clone(), declared.enabled)).collect()
 }
 
-/// One bridge, checked completely; the error lists its mistakes.
+/// One bridge, completely checked; the error lists its mistakes.
 fn bridge(declared: &DeclaredBridge, config: &Config) -> Result<Bridge, Vec<Fault>> {
     let (material, unread) = match declared.key_file.as_ref().map(material).transpose() {
         Ok(material) => (material, None),
@@ -121,7 +122,7 @@ fn bridge(declared: &DeclaredBridge, config: &Config) -> Result<Bridge, Vec<Faul
         BridgeDefinition { material, our_issuer: Some(config.issuer().to_owned()), ..declared.definition.clone() };
     let checked = Bridge::new(definition);
     if let Some(fault) = unread {
-        // The rest is checked as far as it does not hang on the key.
+        // The rest is checked as far as it does not depend on the key.
         let others = checked.err().unwrap_or_default().into_iter().filter(|problem| !hangs_on_key(&problem.place));
         return Err(std::iter::once(fault).chain(others.map(|problem| in_settings(problem, declared))).collect());
     }
@@ -132,18 +133,18 @@ fn bridge(declared: &DeclaredBridge, config: &Config) -> Result<Bridge, Vec<Faul
     if is_own { Err(vec![shared_audience("that of a client or an API of this server")]) } else { Ok(bridge) }
 }
 
-/// Whether what is found at this place of a bridge may come of its key not being there.
+/// Whether a problem at this place of a bridge may only be caused by the missing key.
 fn hangs_on_key(place: &str) -> bool {
     matches!(place, "key" | "service_account" | "issuer" | "algorithm")
 }
 
-/// A mistake in a bridge in the words of the configuration, which name a file where the bridge has a key.
+/// A mistake in a bridge in terms of the configuration, which names a file where the bridge has a key.
 fn in_settings(problem: SpecProblem, declared: &DeclaredBridge) -> Fault {
     let SpecProblem { place, problem, .. } = problem;
     let key = match (place.as_str(), &declared.key_file) {
         ("key", Some(file)) => setting_of(file).0.to_owned(),
         ("service_account", _) => "service_account_file".to_owned(),
-        // Of the whole bridge.
+        // About the whole bridge.
         ("name" | "definition", _) => String::new(),
         _ => place,
     };
@@ -164,10 +165,10 @@ fn shared_audience(whose: &str) -> Fault {
     Fault::new("audience", format!("is {whose}; {OWN_AUDIENCE}"), "choose another audience, or another key")
 }
 
-/// Why an audience is refused beside the keys of our own tokens.
+/// Why an audience is refused together with the keys of our own tokens.
 pub const OWN_AUDIENCE: &str = "with the provider's keys never a client or an API of this server, nor another bridge's: it would take the token for one of its own";
 
-/// The setting that names a file of a key, and the file.
+/// The setting that names a key file, and the file.
 const fn setting_of(file: &KeyFile) -> (&'static str, &PathBuf) {
     match file {
         KeyFile::ServiceAccount(path) => ("service_account_file", path),
@@ -198,7 +199,7 @@ pub fn material(file: &KeyFile) -> Result<Material, Fault> {
     upload.read().map_err(|error| told(&error))
 }
 
-/// The trusted issuers alone, for the commands that are about them; all their mistakes at once.
+/// The trusted issuers alone, for commands about them; all mistakes at once.
 pub fn trusted_issuers(config: &Config) -> Result<Vec<Declared>, StartError> {
     let mut mistakes = Mistakes::of(config);
     let declared = believed(config, &mut mistakes);
@@ -216,7 +217,7 @@ fn believed(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<Declared> {
     declared
 }
 
-/// One key as text, or several by their names.
+/// Reads one key as text, or several by name.
 fn pem_keys(pem: &Value) -> Result<KeySet, String> {
     let read = |text: &Value, name: &str| {
         let text = text.as_str().ok_or_else(|| format!("{name} is not text"))?;

@@ -1,7 +1,7 @@
-//! The master key and the database belong together.
+//! Ensures that the master key and the database belong together.
 //!
-//! A key is made by itself only for an empty private cluster. With a named database it must be given, and a database that
-//! was sealed with one key never starts under another.
+//! A key is created automatically only for an empty private cluster. With an external database it must be provided. A
+//! database sealed with one key never starts with another.
 
 use std::fs;
 
@@ -13,12 +13,12 @@ use crate::config::Config;
 use crate::storage::installation::{self, MasterKeyMark};
 use crate::tokens::seal::{GroupReadable, MasterKey, MasterKeyFile, PurposeRoot};
 
-/// Loads the key that this database is sealed with; makes the first one for an empty private cluster.
+/// Loads the key that this database is sealed with; creates the first one for an empty private cluster.
 pub fn settle(conn: &mut PgConnection, config: &Config, private: bool, now: Time) -> Result<MasterKey, StartError> {
     if let Some(mark) = installation::find(conn)? {
         let key = matching(config, &mark)?;
         if mark.root.is_none() {
-            // A database that an older server made.
+            // The database was created by an older version.
             first_mark(conn, &key, now)?;
         }
         return Ok(key);
@@ -38,7 +38,7 @@ pub fn settle(conn: &mut PgConnection, config: &Config, private: bool, now: Time
     Ok(key)
 }
 
-/// Loads the key that a database in use is sealed with, and makes nothing: for the commands.
+/// Loads the key that a database in use is sealed with, without creating anything: for commands.
 pub fn open(conn: &mut PgConnection, config: &Config) -> Result<MasterKey, StartError> {
     if let Some(mark) = installation::find(conn)? {
         return matching(config, &mark);
@@ -78,13 +78,13 @@ fn matching(config: &Config, mark: &MasterKeyMark) -> Result<MasterKey, StartErr
     Ok(key)
 }
 
-/// Marks the database with its first master key, and gives it a root for purpose keys.
+/// Marks the database with its first master key, and creates its root of purpose keys.
 pub fn first_mark(conn: &mut PgConnection, key: &MasterKey, now: Time) -> Result<(), StartError> {
     let root = PurposeRoot::generate().seal(key);
     Ok(installation::mark(conn, &key.id(), &key.check_value(), &root, now)?)
 }
 
-/// Where the key is configured to be.
+/// The configured location of the key.
 pub fn file(config: &Config) -> MasterKeyFile {
     let group = if config.keys.allow_group_readable { GroupReadable::Allowed } else { GroupReadable::Refused };
     MasterKeyFile { path: config.keys.master_key_file.clone(), group }
@@ -95,7 +95,7 @@ pub fn load(config: &Config) -> Result<MasterKey, StartError> {
     Ok(file(config).load()?)
 }
 
-/// Makes the configured file.
+/// Creates the configured file.
 pub fn create(config: &Config) -> Result<MasterKey, StartError> {
     if let Some(folder) = config.keys.master_key_file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(|error| {

@@ -1,7 +1,7 @@
-//! What is wrong with what the configuration names: files and templates, which only the rooms can judge.
+//! Mistakes in what the configuration names: files and templates, which only the rooms can check.
 //!
-//! Such mistakes are gathered and told together, in the form of those that loading the configuration finds. A [`Fault`] is one
-//! as a room sees it; [`Mistakes`] knows where in the configuration it stands.
+//! They are collected and reported together, in the same form as those found when loading the configuration. A
+//! [`Fault`] is a mistake as a room sees it; [`Mistakes`] adds its place in the configuration.
 
 use std::path::Path;
 use std::{fmt, io};
@@ -9,7 +9,7 @@ use std::{fmt, io};
 use super::StartError;
 use crate::config::{Config, Problem, Problems, Wrong};
 
-/// One thing wrong with a setting, which is named within its table.
+/// A mistake in a setting, named by its key within the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     key: String,
@@ -17,7 +17,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// What is wrong with a setting, and the cure. Without a key it is the whole table.
+    /// A mistake in a setting, and the remedy. Without a key it concerns the whole table.
     pub(super) fn new(key: impl Into<String>, what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { key: key.into(), wrong: Wrong::new(what, cure) }
     }
@@ -40,36 +40,36 @@ impl From<Fault> for String {
     }
 }
 
-/// The mistakes of one configuration, as they are found.
+/// Collects the mistakes of one configuration.
 pub(super) struct Mistakes<'a> {
     config: &'a Config,
     found: Vec<Problem>,
 }
 
 impl<'a> Mistakes<'a> {
-    /// None so far.
+    /// Starts without mistakes.
     pub(super) const fn of(config: &'a Config) -> Self {
         Self { config, found: Vec::new() }
     }
 
-    /// Adds what is wrong in a table, such as `bridges.demo`.
+    /// Adds a mistake in a table, such as `bridges.demo`.
     pub(super) fn add(&mut self, table: &str, fault: Fault) {
         let key = if fault.key.is_empty() { table.to_owned() } else { format!("{table}.{}", fault.key) };
         let place = self.config.place(&key);
         self.found.push(Problem { key, place, wrong: fault.wrong });
     }
 
-    /// Gives what is good, adds what is not.
+    /// Returns a value, or adds the mistake.
     pub(super) fn take<T>(&mut self, table: &str, read: Result<T, Fault>) -> Option<T> {
         read.map_err(|fault| self.add(table, fault)).ok()
     }
 
-    /// All of them.
+    /// All mistakes.
     pub(super) fn into_list(self) -> Vec<Problem> {
         self.found
     }
 
-    /// Refuses when there was any: all of them at once.
+    /// Fails with all mistakes at once, if there are any.
     pub(super) fn settle(self) -> Result<(), StartError> {
         Problems::of(self.found).map_or(Ok(()), |problems| Err(problems.into()))
     }

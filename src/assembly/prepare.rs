@@ -1,7 +1,8 @@
-//! What a start writes into the database.
+//! Writes the changes of a start into the database.
 //!
-//! What must always hold: a start that is refused has changed nothing, whomever the database belongs to, but for the schema, which
-//! a newer version has brought up to date before. So whatever can refuse it comes first, and all is written in one transaction.
+//! Invariant: a start that is refused has changed nothing in any database, except for the schema, which a newer version
+//! migrates before. So everything that can refuse the start comes first, and all changes are written in one
+//! transaction.
 
 use diesel::{Connection as _, PgConnection};
 
@@ -17,15 +18,15 @@ use crate::resources::{self, Resources};
 use crate::storage as stored;
 use crate::tokens::Keys;
 
-/// A start.
+/// The parameters of a start.
 pub(super) struct Start<'a> {
     /// The configuration.
     pub config: &'a Config,
-    /// What the rows that it declares are known by.
+    /// The name of the configuration, stored with the rows that it declares.
     pub source: &'a str,
-    /// Whether the database is a private cluster's.
+    /// Whether the database is a private cluster.
     pub private: bool,
-    /// Those who are told of events.
+    /// The receivers of events.
     pub receivers: Vec<Receiver>,
     /// The time of the start.
     pub now: Time,

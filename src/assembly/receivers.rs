@@ -1,4 +1,4 @@
-//! Those who are told of events and asked about sign-ins, as the configuration declares them, with the secrets that messages to them are signed with.
+//! The configured webhooks and hooks, with the secrets that sign the messages to them.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::hooks::after;
 use crate::hooks::before::{Hook, OnFailure};
 use crate::hooks::webhooks::Webhook;
 
-/// The webhooks that are told.
+/// The active webhooks.
 pub(super) fn webhooks(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<Webhook> {
     let mut webhooks = Vec::new();
     for declared in config.webhooks.iter().filter(|webhook| webhook.enabled) {
@@ -23,15 +23,15 @@ pub(super) fn webhooks(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<Webh
     webhooks
 }
 
-/// The hooks that are called.
+/// The active hooks.
 pub struct Hooks {
-    /// Before a sign-in.
+    /// Called before a sign-in.
     pub before: Vec<Hook>,
-    /// After one.
+    /// Called after a sign-in.
     pub after: Vec<after::Hook>,
 }
 
-/// The hooks that are called.
+/// Reads the active hooks.
 pub(super) fn hooks(config: &Config, mistakes: &mut Mistakes<'_>) -> Hooks {
     let mut hooks = Hooks { before: Vec::new(), after: Vec::new() };
     for declared in config.hooks.iter().filter(|hook| hook.enabled) {
@@ -54,13 +54,13 @@ pub(super) fn hooks(config: &Config, mistakes: &mut Mistakes<'_>) -> Hooks {
     hooks
 }
 
-/// Somebody that signed messages are sent to, with the secrets that they are signed with.
+/// A receiver of signed messages, with the secrets that sign them.
 pub fn endpoint(declared: &config::Endpoint) -> Result<Endpoint, Fault> {
     let secrets = secret_files(declared).map(|(key, file)| signing_secret(key, file)).collect::<Result<Vec<_>, _>>()?;
     Ok(with_secrets(declared, secrets))
 }
 
-/// The same among others: the mistakes in all its files are told.
+/// Like [`endpoint`], collecting the mistakes in all of its files.
 fn gathered(declared: &config::Endpoint, table: &str, mistakes: &mut Mistakes<'_>) -> Option<Endpoint> {
     let read: Vec<Option<SigningSecret>> =
         secret_files(declared).map(|(key, file)| mistakes.take(table, signing_secret(key, file))).collect();

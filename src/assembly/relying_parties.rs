@@ -1,4 +1,4 @@
-//! The profiles, and the guard that keeps a start from orphaning passkeys.
+//! The relying-party profiles, and the guard that keeps a start from orphaning passkeys.
 
 use diesel::PgConnection;
 
@@ -26,15 +26,15 @@ pub fn profiles(config: &Config) -> Result<RelyingParties, StartError> {
         .ok_or_else(|| StartError::RelyingParties("no relying party is configured".to_owned()))
 }
 
-/// What a start does about stored passkeys: the guard, and the RP ids that are configured (again) count as in use.
+/// Handles stored passkeys at a start: runs the guard, and marks the configured RP ids as in use.
 pub fn settle(conn: &mut PgConnection, config: &Config) -> Result<(), StartError> {
     guard(conn, config)?;
     let configured: Vec<&str> = config.relying_parties.iter().map(|party| party.rp_id.as_str()).collect();
     Ok(relying_parties::take_up(conn, &configured)?)
 }
 
-/// Refuses to start when passkeys are stored for an RP id that is not configured: their owners could not sign in. What a
-/// quick start on localhost left behind is no obstacle.
+/// Refuses to start if passkeys are stored for an RP id that is not configured: their owners could not sign in.
+/// Passkeys left by a quick start on localhost are ignored.
 pub fn guard(conn: &mut PgConnection, config: &Config) -> Result<(), StartError> {
     let lost: Vec<String> = relying_parties::in_use(conn)?
         .into_iter()
@@ -52,7 +52,7 @@ pub fn guard(conn: &mut PgConnection, config: &Config) -> Result<(), StartError>
     )))
 }
 
-/// How far the passkeys of a lost RP id are counted: many are many.
+/// The most passkeys of a lost RP id that are counted.
 const MOST_COUNTED: i64 = 10_000;
 
 fn counted(passkeys: i64) -> String {

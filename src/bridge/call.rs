@@ -1,7 +1,7 @@
-//! Asking a target for a token of its own, with an administrator's credential.
+//! Requests a token from a target that issues its own, with an administrator's credential.
 //!
-//! What must always hold: the request goes through the guarded outbound room; of the answer nothing is believed but what the
-//! preset says; and neither the credential nor the answer reaches an error or a log.
+//! What must always hold: the request goes through the guarded outbound room; nothing in the response is trusted except
+//! what the preset names; and neither the credential nor the response reaches an error or a log.
 
 use url::Url;
 
@@ -14,31 +14,31 @@ use crate::domain::strict_json::parse_object;
 use crate::outbound::key_sets::is_json;
 use crate::outbound::{OutboundError, Post};
 
-/// Longest token that a target may give.
+/// Maximum length of a token from a target, in bytes.
 const MOST_TOKEN: usize = 4096;
 
-/// Why a target gave nothing.
+/// Why a target issued no token.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// It cannot be reached, or does not answer as it should.
+    /// It cannot be reached, or does not respond as it should.
     #[error("the target was asked in vain: {0}")]
     Outbound(OutboundError),
-    /// It has no such person, or wants none.
+    /// It has no such person, or does not accept them.
     #[error("the target refuses the person (status {0})")]
     Person(u16),
-    /// It gave something else.
+    /// Its response is not what was expected.
     #[error("the target's answer is not what was asked for")]
     Answer,
-    /// Too many others are asking it.
+    /// Too many other requests to it are in progress.
     #[error("too many calls are under way")]
     Busy,
-    /// Nobody is asked from here.
+    /// This process makes no requests to targets.
     #[error("there is nobody to ask")]
     Nobody,
 }
 
 impl CallError {
-    /// Why this target gave nothing: which statuses are about the person, each says for itself.
+    /// Why this target issued no token. Each target defines which statuses concern the person.
     fn of(target: &CallTarget, error: OutboundError) -> Self {
         match error {
             OutboundError::Status(status) if target.person_statuses.contains(&status) => Self::Person(status),
@@ -47,7 +47,7 @@ impl CallError {
     }
 }
 
-/// Whether a text is where such a target can be: `https`, or `http` for a private one, and nothing after the path.
+/// Whether a text can be the URL of such a target: `https`, or `http` for a private one, and nothing after the path.
 pub fn is_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| {
         matches!(url.scheme(), "https" | "http")
@@ -60,7 +60,7 @@ pub fn is_url(text: &str) -> bool {
 }
 
 impl Bridges {
-    /// Asks the target of a bridge for a token.
+    /// Requests a token from the target of a bridge.
     pub(super) async fn call(&self, entry: &Ready, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
         let id = crate::random::uuid();
         let rendered = entry.bridge.render(facts, now, id)?;
@@ -75,7 +75,7 @@ impl Bridges {
         let (Some(target), Some(outbound)) = (bridge.preset().call(), &self.outbound) else {
             return Err(CallError::Nobody);
         };
-        // A bridge of this kind is not made without either.
+        // A bridge of this kind cannot exist without either.
         let base = bridge.url().or(target.usual_url).ok_or(CallError::Nobody)?;
         let secret =
             bridge.shared_secret().and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or(CallError::Nobody)?;

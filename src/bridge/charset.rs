@@ -1,4 +1,4 @@
-//! Which characters a value may hold before it becomes a part of something that has structure: a topic, a path, a JID.
+//! Which characters a value may contain before it becomes part of something structured: a topic, a path, a JID.
 
 use serde::Deserialize;
 
@@ -8,19 +8,20 @@ use super::nkey::{self, Role};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Charset {
-    /// ASCII letters, digits, `-` and `_`: means itself in every topic, subject, path, pattern and quotation.
+    /// ASCII letters, digits, `-` and `_`: they have no special meaning in any topic, subject, path, pattern or
+    /// quotation.
     #[default]
     Name,
-    /// Those and `. : / @ + = ~`: for values whose structure is the caller's own business.
+    /// Those and `. : / @ + = ~`: for values whose structure is up to the caller.
     Path,
-    /// The public key of a user of NATS, `U…`, with its checksum.
+    /// The public key of a NATS user, `U…`, with its checksum.
     Nkey,
-    /// Any text that is shown as it is: no control characters, no line ends, nothing invisible or turning around.
+    /// Any text that is displayed as it is: no control characters, no line breaks, nothing invisible or bidirectional.
     Text,
 }
 
 impl Charset {
-    /// Whether all of `text` is inside.
+    /// Whether all characters of `text` are in the set.
     pub fn holds(self, text: &str) -> bool {
         let name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         match self {
@@ -31,7 +32,7 @@ impl Charset {
         }
     }
 
-    /// A text that is inside, of at most `length` bytes where the set lets it be short.
+    /// A text with characters of the set, of at most `length` bytes if the set allows short texts.
     pub fn sample(self, length: usize) -> String {
         match self {
             Self::Nkey => nkey::public(Role::User, &[7; 32]),
@@ -39,7 +40,7 @@ impl Charset {
         }
     }
 
-    /// The set in words.
+    /// A description of the set.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Name => "letters, digits, `-` and `_`",
@@ -50,7 +51,7 @@ impl Charset {
     }
 }
 
-/// Neither a control character nor one of Unicode's marks that are not seen or that change the order of others.
+/// Whether it is neither a control character nor a Unicode mark that is invisible or changes the order of others.
 fn is_shown(c: char) -> bool {
     let invisible = matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -1,4 +1,4 @@
-//! What is checked of a definition beside its preset's own rules: subject, inputs, way, and who may ask.
+//! Checks of a definition besides its preset's own rules: subject, inputs, way, and who may ask.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ pub(super) fn is_subject(subject: &str, max: usize) -> bool {
         && subject.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~@:|/+=#,".contains(&byte))
 }
 
-/// Facts that are one user's alone. A name is not: people choose it.
+/// Facts that identify a single user. A name does not: people choose it.
 const IDENTIFYING: [Fact; 2] = [Fact::UserId, Fact::UserEmail];
 
 /// The declared inputs.
@@ -47,7 +47,7 @@ pub(super) fn parse_subject(text: Option<&str>, problems: &mut Problems) -> Opti
     None
 }
 
-/// The template: the claims of the preset with those of the definition, held to the preset's rules.
+/// The template: the claims of the preset combined with those of the definition, checked against the preset's rules.
 pub(super) fn parse_template(spec: &BridgeDefinition, inputs: &Inputs, problems: &mut Problems) -> Option<Template> {
     let rules = spec.preset.rules();
     match Template::parse(&merged(rules.defaults(), &spec.claims), inputs) {
@@ -64,11 +64,11 @@ pub(super) fn parse_template(spec: &BridgeDefinition, inputs: &Inputs, problems:
     }
 }
 
-/// What needs neither the template nor the plan.
+/// The checks that need neither the template nor the plan.
 pub(super) fn check_definition(spec: &BridgeDefinition, problems: &mut Problems) {
     check_allow(&spec.allow, problems);
     check_way(spec, problems);
-    // PostgreSQL's `jsonb` takes no NUL, and no target has a use for one.
+    // PostgreSQL's `jsonb` rejects NUL, and no target needs it.
     if serde_json::to_string(spec).is_ok_and(|text| text.contains("\\u0000")) {
         problems.add("definition", Problem::Form("without NUL characters"));
     }
@@ -79,7 +79,7 @@ pub(super) fn check_definition(spec: &BridgeDefinition, problems: &mut Problems)
     }
 }
 
-/// What only some ways have a use for.
+/// The settings that only some ways use.
 fn check_way(spec: &BridgeDefinition, problems: &mut Problems) {
     let way = spec.preset.rules().way();
     match (way, &spec.url) {

@@ -1,32 +1,32 @@
-//! A text with structure and places for values: `tmpl('usr.{}.>', user.id)`.
+//! A text with structure and placeholders for values: `tmpl('usr.{}.>', user.id)`.
 //!
-//! What must always hold: a value that is put in stays one value. It may hold nothing that any topic, subject, path,
-//! pattern, quotation or permission gives a meaning to, and it is never empty.
+//! What must always hold: an inserted value remains a single value. It may contain nothing that has a special meaning
+//! in any topic, subject, path, pattern, quotation or permission, and it is never empty.
 
 use super::charset::Charset;
 
-/// No single value is longer.
+/// Maximum length of a single value, in bytes.
 const MAX_VALUE: usize = 255;
 
-/// A text, cut at its places `{}`.
+/// A text, split at its placeholders `{}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composition {
     pieces: Vec<String>,
 }
 
 impl Composition {
-    /// Reads a text with at least one place; `None` when it has none.
+    /// Parses a text with at least one placeholder; `None` if it has none.
     pub fn parse(text: &str) -> Option<Self> {
         let pieces: Vec<String> = text.split("{}").map(ToOwned::to_owned).collect();
         (pieces.len() > 1).then_some(Self { pieces })
     }
 
-    /// How many places it has.
+    /// The number of placeholders.
     pub const fn places(&self) -> usize {
         self.pieces.len() - 1
     }
 
-    /// The text with one value in each place; `None` when there are not as many, or one of them is not harmless.
+    /// The text with one value for each placeholder; `None` if their numbers differ, or if a value is not harmless.
     pub fn fill(&self, values: &[impl AsRef<str>]) -> Option<String> {
         let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
         if values.len() != self.places() || !values.iter().all(|value| is_harmless(value)) {

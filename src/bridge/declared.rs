@@ -1,4 +1,4 @@
-//! The bridges that the configuration declares, brought into the database.
+//! Stores the bridges that the configuration declares in the database.
 
 use diesel::PgConnection;
 
@@ -7,9 +7,9 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind};
 use crate::storage::{StorageError, audit, bridges};
 
-/// Makes the database agree with the configuration: declared bridges are stored under its name, those it no longer declares
-/// are switched off. One of the same name that was made by other means is taken over. An emergency stop stays what it is.
-/// Call it under the start-up lock, in a transaction.
+/// Makes the database agree with the configuration: declared bridges are stored as managed by it, and bridges that it
+/// no longer declares are switched off. A bridge with the same name that was created by other means is taken over. An
+/// emergency stop remains in force. Call it under the start-up lock, in a transaction.
 pub fn apply_configuration(
     conn: &mut PgConnection,
     declared: &[(BridgeDefinition, bool)],

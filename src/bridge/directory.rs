@@ -1,4 +1,4 @@
-//! The bridges of a running server: which there are, and with which key each signs. What they mint, [`super::minting`] makes.
+//! The bridges of a running server: which there are, and which key each signs with. Minting is in [`super::minting`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::tokens::ring::SigningKey;
 use crate::tokens::signer::Signer;
 use crate::tokens::{Keys, MintError};
 
-/// A row of the database, and what became of it.
+/// A database row, and whether it can be used.
 struct Entry {
     row: StoredBridge,
     state: State,
@@ -32,10 +32,10 @@ enum State {
     OutOfUse(Fault),
 }
 
-/// The directory. Reading it takes no lock.
+/// The directory of bridges. Reading it takes no lock.
 pub struct Bridges {
     entries: ArcSwap<HashMap<String, Entry>>,
-    /// Held from reading the database to taking up what was read, so that what is older never replaces what is newer.
+    /// Held from reading the database until the result is in place, so that older data never replaces newer data.
     turn: Mutex<()>,
     home: Home,
     pub(super) keys: Arc<Keys>,
@@ -43,12 +43,12 @@ pub struct Bridges {
     resources: Arc<Resources>,
     pub(super) db: Db,
     pub(super) signer: Signer,
-    /// Asks targets that make their tokens themselves; none at the command line.
+    /// Makes requests to targets that issue their own tokens; `None` on the command line.
     pub(super) outbound: Option<Outbound>,
 }
 
 impl Bridges {
-    /// A directory without a bridge yet: see [`Bridges::replace`].
+    /// A directory without bridges: see [`Bridges::replace`].
     pub fn new(home: Home, keys: Arc<Keys>, (clients, resources): (Arc<Clients>, Arc<Resources>), db: Db) -> Self {
         Self {
             entries: ArcSwap::default(),
@@ -63,13 +63,14 @@ impl Bridges {
         }
     }
 
-    /// The same, able to ask targets.
+    /// The same directory, able to make requests to targets.
     #[must_use]
     pub fn asking(self, outbound: &Outbound) -> Self {
         Self { outbound: Some(outbound.apart()), ..self }
     }
 
-    /// Puts these rows in place of all: at the start, when nobody else reads them. One that cannot be used is told in the log, once, and keeps nothing else from working.
+    /// Replaces all bridges by these rows: at start-up, when nothing else reads them. A bridge that cannot be used is
+    /// logged once, and affects nothing else.
     pub fn replace(&self, rows: Vec<StoredBridge>, now: Time) {
         let (known, master) = (self.entries.load(), self.keys.master());
         let entry = |row: StoredBridge| {
@@ -81,7 +82,8 @@ impl Bridges {
                 }
                 (true, old) => match stored::ready(&row, &self.home, &master, now) {
                     Ok(ready) => State::On(Arc::new(ready)),
-                    // Sealed anew, and our master key is the old one still: it is the same key.
+                    // The key was sealed again with a new master key, and this server still has the old one: it is the
+                    // same key.
                     Err(Fault::MasterKey(reason)) => match old {
                         Some(Entry { row: same, state: State::On(ready) }) if is_resealed(same, &row) => {
                             State::On(Arc::clone(ready))
@@ -96,7 +98,7 @@ impl Bridges {
         self.entries.store(Arc::new(rows.into_iter().map(entry).collect()));
     }
 
-    /// Reads all bridges anew.
+    /// Reads all bridges again.
     pub async fn reload(&self, now: Time) -> Result<Vec<StoredBridge>, StorageError> {
         let _turn = self.turn.lock().await;
         let rows = self.db.run(stored_bridges::all).await?;
@@ -104,7 +106,7 @@ impl Bridges {
         Ok(rows)
     }
 
-    /// What this server knows beside the database.
+    /// What this server knows besides the database.
     pub const fn home(&self) -> &Home {
         &self.home
     }
@@ -114,7 +116,7 @@ impl Bridges {
         &self.keys
     }
 
-    /// The bridge of that name, unless it is unknown, off or out of use.
+    /// The bridge with this name, unless it is unknown, off or unusable.
     pub fn find(&self, name: &str) -> Option<Arc<Ready>> {
         match &self.entries.load().get(name)?.state {
             State::On(ready) => Some(Arc::clone(ready)),
@@ -130,7 +132,7 @@ impl Bridges {
         }
     }
 
-    /// The names of all bridges whose tokens whoever asks is given, in order.
+    /// The names of all bridges whose tokens are given to the caller, in order.
     pub fn names(&self) -> Vec<String> {
         let entries = self.entries.load();
         let on = entries
@@ -141,7 +143,7 @@ impl Bridges {
         names
     }
 
-    /// The bridges that are on and answer in this way.
+    /// The bridges that are on and work in this way.
     pub fn of_way(&self, way: Way) -> Vec<Arc<Ready>> {
         let entries = self.entries.load();
         let ready = |entry: &Entry| match &entry.state {
@@ -156,12 +158,12 @@ impl Bridges {
         Ok(self.get(name)?.needs)
     }
 
-    /// The same, or the error that says so.
+    /// The bridge with this name, or an error.
     pub(super) fn get(&self, name: &str) -> Result<Arc<Ready>, BridgeError> {
         self.find(name).ok_or(BridgeError::Unknown)
     }
 
-    /// The key that signs for a bridge now.
+    /// The key that currently signs for a bridge.
     pub(super) fn key_of(&self, entry: &Ready) -> Result<SigningKey, MintError> {
         let (usage, algorithm) = match (&entry.imported, entry.bridge.key()) {
             (Some(imported), _) => return Ok(imported.signing.clone()),
@@ -173,9 +175,9 @@ impl Bridges {
         self.keys.ring().signing(&usage, algorithm).cloned().ok_or_else(missing)
     }
 
-    /// What the keys of our own tokens sign must never be read as an ID token by one of our own clients (OpenID Connect Core
-    /// §3.1.3.7), as an access token by an API of ours, or as the token of another bridge: such an audience is refused, also
-    /// one that became theirs after the bridge was saved.
+    /// Refuses an audience that would make a token signed with our own token keys acceptable as an ID token of one of
+    /// our own clients (OpenID Connect Core §3.1.3.7), as an access token for one of our own APIs, or as a token of
+    /// another bridge. This includes an audience that became theirs after the bridge was saved.
     pub(super) fn require_foreign_audience(&self, bridge: &Bridge) -> Result<(), BridgeError> {
         if !matches!(bridge.key(), Key::Provider(_)) {
             return Ok(());
@@ -191,7 +193,7 @@ impl Bridges {
     }
 }
 
-/// The same row but for the seal of its key.
+/// Whether two rows differ only in the seal of their key.
 fn is_resealed(old: &StoredBridge, new: &StoredBridge) -> bool {
     old.sealed_key.is_some() && *old == StoredBridge { sealed_key: old.sealed_key.clone(), ..new.clone() }
 }

@@ -1,10 +1,10 @@
 //! What a bridge may say about a sign-in: the closed list of facts, each with its name and its kind.
 //!
-//! What must always hold: a fact that is not true for certain is *missing*, never guessed. An unverified e-mail address
-//! is never an identity, so `user.email` exists only when it was verified, and so does `user.phone`.
+//! What must always hold: a fact that is not certain is *missing*, never guessed. An unverified e-mail address is never
+//! an identity, so `user.email` exists only if it was verified, and so does `user.phone`.
 //!
-//! An attribute (`user.attr('plan')`) is an operator's word about a person, so a template says which kind it expects; a value of
-//! another kind is no value, and refuses the token.
+//! An attribute (`user.attr('plan')`) is set by an operator, so a template states which kind it expects; a value of
+//! another kind causes the token to be refused.
 //!
 //! To add a fact: a field in the structs below, a variant and a row in [`Fact::ALL`], an arm in [`Context::look_up`], a
 //! line in the samples (`sample.rs`), and if people, clients or devices choose its text, an arm in [`Fact::is_chosen`].
@@ -17,7 +17,7 @@ use crate::clock::Time;
 use crate::domain::attributes::Attribute;
 use crate::domain::exchange::Actor;
 
-/// No single fact is longer than this many bytes; whatever is, is refused before it is copied anywhere.
+/// The maximum length of a single fact, in bytes; a longer one is refused before it is copied anywhere.
 pub const MAX_FACT_BYTES: usize = 16 * 1024;
 
 /// Everything known about one sign-in, as the bridges see it.
@@ -25,72 +25,73 @@ pub const MAX_FACT_BYTES: usize = 16 * 1024;
 pub struct Facts {
     /// The person.
     pub user: UserFacts,
-    /// The ids this user has elsewhere: source → id (`link('firebase')`).
+    /// The user's IDs in external systems: source → ID (`link('firebase')`).
     pub links: BTreeMap<String, String>,
     /// The session, or the sign-in that just happened.
     pub session: SessionFacts,
-    /// The passkey that was used; `None` when it was something else.
+    /// The passkey that was used; `None` if the sign-in used something else.
     pub passkey: Option<PasskeyFacts>,
-    /// The client that asks.
+    /// The client that requests the token.
     pub client: ClientFacts,
     /// What the client was granted.
     pub grant: GrantFacts,
-    /// What the caller gave, checked against the bridge's declarations.
+    /// The caller's inputs, checked against the bridge's declarations.
     pub inputs: BTreeMap<String, Datum>,
-    /// The key that the target binds this token to, where it said one. No template sees it.
+    /// The key that the target binds this token to, if it named one. Not available to templates.
     pub bound_key: Option<String>,
-    /// Who acts for the person, where somebody else asks in their name. No template sees it: the token says so by itself.
+    /// Who acts for the person, if another party makes the request. Not available to templates: the token states it by
+    /// itself.
     pub act: Option<Actor>,
-    /// Longest life of the token in seconds, where something else than the bridge bounds it too.
+    /// Maximum lifetime of the token in seconds, if something other than the bridge also limits it.
     pub longest: Option<i64>,
 }
 
 /// Facts about the person.
 #[derive(Clone, Debug)]
 pub struct UserFacts {
-    /// Our user id, the `sub` of every token of ours.
+    /// Our user ID, the `sub` of all our tokens.
     pub id: String,
-    /// The e-mail address; visible to a template only while `email_verified` holds.
+    /// The e-mail address; visible to templates only if `email_verified` is true.
     pub email: Option<String>,
-    /// Whether the address was proven.
+    /// Whether the address was verified.
     pub email_verified: bool,
-    /// The telephone number; visible to a template only while `phone_verified` holds.
+    /// The telephone number; visible to templates only if `phone_verified` is true.
     pub phone: Option<String>,
-    /// Whether the number was proven.
+    /// Whether the number was verified.
     pub phone_verified: bool,
-    /// The name the person goes by.
+    /// The display name.
     pub name: Option<String>,
-    /// The name the person wants to be known by: `preferred_username` of their profile.
+    /// The name by which the person wants to be known: `preferred_username` of their profile.
     pub username: Option<String>,
     /// The language, as a BCP 47 tag.
     pub locale: Option<String>,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: Time,
     /// Names of the groups the user is in.
     pub groups: Vec<String>,
-    /// What the operator keeps of them for backends (`user.attr('plan')`).
+    /// What the operator stores about them for backends (`user.attr('plan')`).
     pub attributes: BTreeMap<String, Datum>,
 }
 
 /// Facts about how and when the person signed in.
 #[derive(Clone, Debug)]
 pub struct SessionFacts {
-    /// The session's public id (`sid`); missing where a ceremony opens no session.
+    /// The session's public ID (`sid`); missing if a ceremony opens no session.
     pub id: Option<String>,
     /// The authentication context class, `phr` for a passkey with user verification.
     pub acr: Option<String>,
     /// The methods used (RFC 8176).
     pub amr: Vec<String>,
-    /// When the person last proved who they are.
+    /// When the person was last verified.
     pub auth_time: Time,
 }
 
 /// Facts about the passkey.
 #[derive(Clone, Debug)]
 pub struct PasskeyFacts {
-    /// A digest of the credential id: tells passkeys apart without giving the id away.
+    /// A digest of the credential ID: it distinguishes passkeys without revealing the ID.
     pub id_hash: String,
-    /// The authenticator's model, in hyphenated lower case; `None` when it did not say.
+    /// The authenticator model, hyphenated and in lower case; `None` if unknown.
     pub aaguid: Option<String>,
     /// Whether the user was verified.
     pub uv: bool,
@@ -98,7 +99,7 @@ pub struct PasskeyFacts {
     pub be: bool,
     /// Whether it is synced (backup state).
     pub bs: bool,
-    /// The transports the authenticator named.
+    /// The transports that the authenticator reported.
     pub transports: Vec<String>,
     /// The relying party the passkey belongs to.
     pub rp_id: String,
@@ -120,17 +121,18 @@ pub struct ClientFacts {
 pub struct GrantFacts {
     /// The scopes granted.
     pub scopes: Vec<String>,
-    /// Whom the access token that was presented is for; empty where the person came by cookie, by a ceremony, or with the
-    /// token of another issuer.
+    /// The audience of the presented access token; empty if the person used the cookie, a ceremony, or the token of
+    /// another issuer.
     pub audience: Vec<String>,
 }
 
-/// The JSON kind of a fact or of an expression's result; known when a template is saved, so types never change later.
+/// The JSON kind of a fact or of an expression's result; it is known when a template is saved, so types never change
+/// later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A string.
     Text,
-    /// A whole number. Moments are seconds since 1970 (RFC 7519 §2, NumericDate).
+    /// A whole number. Times are seconds since 1970 (RFC 7519 §2, NumericDate).
     Number,
     /// `true` or `false`.
     Flag,
@@ -139,7 +141,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word for messages.
+    /// The name used in messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -149,7 +151,7 @@ impl Kind {
         }
     }
 
-    /// The kind that a template or a declaration names so.
+    /// The kind with this name in a template or a declaration.
     pub fn find(word: &str) -> Option<Self> {
         match word {
             "text" => Some(Self::Text),
@@ -243,7 +245,7 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Every fact: as templates name it, and its kind.
+    /// Every fact: its name in templates, and its kind.
     pub const ALL: [(&'static str, Self, Kind); 28] = [
         ("user.id", Self::UserId, Kind::Text),
         ("user.email", Self::UserEmail, Kind::Text),
@@ -275,18 +277,18 @@ impl Fact {
         ("exp", Self::Exp, Kind::Number),
     ];
 
-    /// Finds a fact by the name templates use.
+    /// Finds a fact by its name in templates.
     pub fn find(name: &str) -> Option<(Self, Kind)> {
         Self::ALL.iter().find(|(known, ..)| *known == name).map(|&(_, fact, kind)| (fact, kind))
     }
 
-    /// The name templates use.
+    /// Its name in templates.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, fact, _)| *fact == self).map_or("", |(name, ..)| name)
     }
 
-    /// Whether a person, a client or a device chooses its text. Such a text may not decide what a token allows. Scopes and
-    /// audiences are chosen too, but among those the operator gave the client.
+    /// Whether a person, a client or a device chooses its text. Such a text must not decide what a token allows. Scopes
+    /// and audiences are chosen too, but only among those that the operator gave the client.
     pub const fn is_chosen(self) -> bool {
         matches!(
             self,
@@ -302,7 +304,7 @@ impl Fact {
     }
 }
 
-/// The facts of one minting: the sign-in's, and the token's own times.
+/// The facts of one minting: those of the sign-in, and the token's own times.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// The sign-in.
@@ -313,7 +315,7 @@ pub struct Context<'a> {
     pub exp: i64,
 }
 
-/// A fact beyond [`MAX_FACT_BYTES`].
+/// A fact longer than [`MAX_FACT_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
@@ -357,7 +359,7 @@ impl Context<'_> {
         }
     }
 
-    /// The user's id at a foreign source; `Ok(None)` when there is none.
+    /// The user's ID in an external source; `Ok(None)` if there is none.
     ///
     /// # Errors
     /// [`TooLong`], as [`Context::look_up`].
@@ -365,7 +367,7 @@ impl Context<'_> {
         text(self.facts.links.get(source).map(String::as_str))
     }
 
-    /// An attribute of the user, of whatever kind it is; `Ok(None)` when there is none.
+    /// An attribute of the user, of any kind; `Ok(None)` if there is none.
     ///
     /// # Errors
     /// [`TooLong`], as [`Context::look_up`].
@@ -377,7 +379,7 @@ impl Context<'_> {
         }
     }
 
-    /// What the caller gave under a declared name; `None` when nothing. The declaration bounds its length.
+    /// The caller's input with a declared name; `None` if it was not given. The declaration limits its length.
     pub fn input(&self, name: &str) -> Option<Datum> {
         self.facts.inputs.get(name).cloned()
     }
@@ -430,7 +432,7 @@ mod tests {
         let context = Context { facts: &facts, now: 1, exp: 2 };
         assert_eq!(context.look_up(Fact::UserPhone), Ok(None));
         assert_eq!(context.look_up(Fact::UserPhoneVerified), Ok(Some(Datum::Flag(false))));
-        // Nor is a proof of no number one of anything.
+        // Nor is a missing number ever verified.
         let facts = Facts { user: UserFacts { phone: None, phone_verified: true, ..facts.user }, ..facts };
         let context = Context { facts: &facts, now: 1, exp: 2 };
         assert_eq!(context.look_up(Fact::UserPhoneVerified), Ok(Some(Datum::Flag(false))));

@@ -1,10 +1,10 @@
 //! The filters of the template language: `{{ user.email | lower | sha256 }}`.
 //!
-//! What must always hold: a filter's result kind follows from its input kind alone, so a template's types are known when
-//! it is saved; a filter that cannot do its work fails the minting, it never invents a value.
+//! What must always hold: a filter's result kind depends only on its input kind, so a template's types are known when
+//! it is saved; if a filter fails, the minting fails: a filter never invents a value.
 //!
-//! To add a filter: a variant, its arms in [`Filter::parse`], [`Filter::result`] and [`Filter::apply`], and a row in the
-//! tests.
+//! To add a filter: a variant, its arms in [`Filter::parse`], [`Filter::result`] and [`Filter::apply`], and a row in
+//! the tests.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -25,11 +25,11 @@ pub enum Filter {
     Int,
     /// The text `true` or `false`, as a flag.
     Bool,
-    /// One text, as a list of it.
+    /// A single text, as a list with one member.
     List,
-    /// A list as one text. Fails when a member contains the separator: `a,b` must not become two members.
+    /// A list as one text. Fails if a member contains the separator: `a,b` must not become two members.
     Join(String),
-    /// The first member; missing when the list is empty.
+    /// The first member; missing if the list is empty.
     First,
     /// The value written as JSON text.
     Json,
@@ -39,21 +39,22 @@ pub enum Filter {
     Sha256,
     /// The text's UTF-8 bytes in base64url without padding.
     B64Url,
-    /// Text: kept when it is one of these, otherwise missing. List: the members that are among these.
+    /// Text: kept if it is one of these, otherwise missing. List: the members that are among these.
     In(Vec<String>),
-    /// As [`Filter::In`], by beginnings.
+    /// As [`Filter::In`], by prefixes.
     Only(Vec<String>),
-    /// Text: replaced by what stands beside it in the table, otherwise missing. List: each member so, the others left out.
+    /// Text: replaced by its entry in the table, otherwise missing. List: each member replaced likewise, the others
+    /// left out.
     Map(Vec<(String, String)>),
-    /// A list: these in front of its own members, none twice.
+    /// A list: these, followed by its own members, without duplicates.
     With(Vec<String>),
-    /// Each member put into a text at `{}`; see [`Composition`].
+    /// Each member inserted into a text at `{}`; see [`Composition`].
     Each(Composition),
     /// The name-based UUID (RFC 9562 §5.5) of the text in a namespace.
     Uuid5(Uuid),
 }
 
-/// Why a filter is not one.
+/// Why a filter is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterProblem {
     /// No such filter.
@@ -64,33 +65,33 @@ pub enum FilterProblem {
     Arguments(&'static str, &'static str),
 }
 
-/// Why a filter could not do its work on a value that arrived at minting.
+/// Why a filter failed on a value at minting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterFailure {
-    /// `int` on text that is no whole number of 64 bits.
+    /// `int` on text that is not a 64-bit whole number.
     #[error("the text is not a whole number")]
     NotANumber,
-    /// `bool` on other text.
+    /// `bool` on any other text.
     #[error("the text is neither `true` nor `false`")]
     NotAFlag,
     /// `join` on a list with a member that contains the separator.
     #[error("a member of the list contains the separator")]
     SeparatorInside,
-    /// A value that would mean more than itself inside a text with structure.
+    /// A value that would have a special meaning inside a structured text.
     #[error(
         "only letters, digits, `-` and `_`, at most 255, can be put into a text; `sha256` or `b64url` makes them of anything"
     )]
     Unsafe,
-    /// A kind that was not declared; the save-time check makes this impossible.
+    /// An unexpected kind; the check at save time makes this impossible.
     #[error("the value is of the wrong kind")]
     Kind,
 }
 
 impl Filter {
-    /// The filter of that name with those arguments.
+    /// The filter with this name and these arguments.
     ///
     /// # Errors
-    /// An unknown name, or arguments it does not take.
+    /// An unknown name, or unsuitable arguments.
     pub fn parse(name: &str, arguments: Vec<String>) -> Result<Self, FilterProblem> {
         let plain = match name {
             "str" => Self::Str,
@@ -150,7 +151,8 @@ impl Filter {
         .ok_or(FilterProblem::Arguments("uuid5", "the UUID of a namespace"))
     }
 
-    /// Whether two users who differ before this filter differ after it: what a subject has to keep.
+    /// Whether two users with different values before this filter have different values after it, which a subject
+    /// requires.
     pub const fn keeps_apart(&self) -> bool {
         match self {
             Self::Str
@@ -168,12 +170,12 @@ impl Filter {
         }
     }
 
-    /// Whether only values that the operator wrote down come out.
+    /// Whether it only produces values that the operator wrote down.
     pub const fn is_closed(&self) -> bool {
         matches!(self, Self::In(_) | Self::Map(_))
     }
 
-    /// Whether texts come out that did not go in.
+    /// Whether it produces texts that differ from the input.
     pub const fn rewrites(&self) -> bool {
         match self {
             Self::Str
@@ -195,7 +197,7 @@ impl Filter {
         }
     }
 
-    /// Texts that it takes, where it does not take everything.
+    /// Example texts that it accepts, if it does not accept everything.
     pub fn examples(&self) -> Vec<&str> {
         match self {
             Self::Int => vec!["7"],
@@ -207,7 +209,7 @@ impl Filter {
         }
     }
 
-    /// The kind that comes out when `input` goes in; `None` when this filter does not take that kind.
+    /// The kind of the result for an `input` kind; `None` if this filter does not accept that kind.
     pub fn result(&self, input: Kind) -> Option<Kind> {
         match (self, input) {
             (Self::Str, Kind::Text | Kind::Number | Kind::Flag)
@@ -227,7 +229,7 @@ impl Filter {
         }
     }
 
-    /// Does the work; `Ok(None)` when nothing is left.
+    /// Applies the filter; `Ok(None)` if nothing is left.
     ///
     /// # Errors
     /// See [`FilterFailure`].
@@ -291,7 +293,7 @@ fn mapped(table: &[(String, String)], text: &str) -> Option<String> {
     table.iter().find(|(from, _)| from == text).map(|(_, to)| to.clone())
 }
 
-/// RFC 9562 §5.5. SHA-1 is what the form prescribes; nothing here rests on its strength.
+/// RFC 9562 §5.5, which requires SHA-1; nothing here depends on its strength.
 fn uuid5(namespace: Uuid, name: &str) -> Uuid {
     let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
     hash.update(namespace.as_bytes());
@@ -301,7 +303,7 @@ fn uuid5(namespace: Uuid, name: &str) -> Uuid {
     uuid::Builder::from_sha1_bytes(bytes).into_uuid()
 }
 
-/// `i64::from_str` also takes `+5` and `007`; a number that came as text is taken in one spelling only.
+/// `i64::from_str` also accepts `+5` and `007`; a number given as text is accepted in one spelling only.
 fn whole_number(text: &str) -> Result<i64, FilterFailure> {
     let number: i64 = text.parse().map_err(|_| FilterFailure::NotANumber)?;
     if number.to_string() == text { Ok(number) } else { Err(FilterFailure::NotANumber) }
@@ -312,7 +314,7 @@ fn join(items: &[String], separator: &str) -> Result<String, FilterFailure> {
         return Err(FilterFailure::SeparatorInside);
     }
     let joined = items.join(separator);
-    // A separator longer than one character can also arise across a seam: `a-` joined by `--` with `b`.
+    // A separator longer than one character can also arise across a boundary: `a-` joined by `--` with `b`.
     if items.is_empty() || joined.split(separator).eq(items.iter().map(String::as_str)) {
         Ok(joined)
     } else {

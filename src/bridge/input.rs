@@ -1,7 +1,8 @@
-//! Inputs: the values that whoever asks for a token may give, such as the name of a room, each declared by the bridge.
+//! Inputs: values that the caller may give with a token request, such as the name of a room, each declared by the
+//! bridge.
 //!
-//! What must always hold: a value that was not declared, is of another kind, too long, or holds a character outside its
-//! character set never reaches a template. What an input may be is fixed when the bridge is saved.
+//! What must always hold: a value that was not declared, has another kind, is too long, or contains a character outside
+//! its character set never reaches a template. What an input may be is fixed when the bridge is saved.
 //!
 //! To add a kind of check: a member of [`Declaration`], and its part in [`Input::accepts`].
 
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 use super::charset::Charset;
 use super::facts::{Datum, Kind};
 
-/// A bridge declares at most this many.
+/// The maximum number of inputs of a bridge.
 const MAX_INPUTS: usize = 16;
 const MAX_LENGTH: usize = 1024;
 const MAX_ITEMS: usize = 64;
@@ -33,7 +34,7 @@ pub struct Input {
     required: bool,
 }
 
-/// As an operator writes it: `room = { type = "text", charset = "name", max_length = 40 }`.
+/// An input as an operator declares it: `room = { type = "text", charset = "name", max_length = 40 }`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Declaration {
@@ -81,19 +82,19 @@ pub enum InputProblem {
     /// The inputs must be a table of tables.
     #[error("inputs are a table, one entry for each name")]
     NotATable,
-    /// More than any template asks for.
+    /// More than any template uses.
     #[error("more than {MAX_INPUTS} inputs")]
     TooMany,
-    /// A name that `input.NAME` could not say.
+    /// A name that cannot be used as `input.NAME`.
     #[error("a name is 1 to 32 of a-z, 0-9 and _, beginning with a letter")]
     Name,
-    /// Not readable as a declaration.
+    /// Not a valid declaration.
     #[error("{0}")]
     Form(String),
-    /// A bound of zero, or beyond what an input may be.
+    /// A limit of zero, or beyond the maximum of any input.
     #[error("`max_length` is 1 to {MAX_LENGTH}, `max_items` 1 to {MAX_ITEMS}")]
     Bounds,
-    /// A listed value that the other rules refuse.
+    /// A listed value that violates the other rules.
     #[error("a value of `one_of` breaks the other rules of this input")]
     OneOf,
     /// Rules for text on a number or a flag.
@@ -101,27 +102,27 @@ pub enum InputProblem {
     NotText,
 }
 
-/// Why given inputs are refused. Names no value: they may be anybody's.
+/// Why the given inputs are refused. Contains no values: they may be personal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InputRefusal {
-    /// A required one is missing.
+    /// A required input is missing.
     #[error("the input `{0}` is missing")]
     Missing(String),
-    /// The bridge has none of that name.
+    /// The bridge declares no input with this name.
     #[error("the bridge has no such input: `{0}`")]
     Unknown(String),
-    /// A value outside what was declared.
+    /// A value that does not match the declaration.
     #[error("the input `{name}` must be {wanted}")]
     Value {
-        /// Its name.
+        /// The name of the input.
         name: String,
-        /// What it may be.
+        /// What is allowed.
         wanted: String,
     },
 }
 
 impl Inputs {
-    /// Reads the declarations; every mistake is reported with its place.
+    /// Parses the declarations; every mistake is reported with its place.
     ///
     /// # Errors
     /// All mistakes at once.
@@ -146,17 +147,17 @@ impl Inputs {
         if problems.is_empty() { Ok(Self(inputs)) } else { Err(problems) }
     }
 
-    /// The input of that name.
+    /// The input with this name.
     pub fn find(&self, name: &str) -> Option<&Input> {
         self.0.get(name)
     }
 
-    /// Every name, with what it may be in words.
+    /// Every name, with a description of its values.
     pub fn described(&self) -> impl Iterator<Item = (&str, String)> {
         self.0.iter().map(|(name, input)| (name.as_str(), input.wanted()))
     }
 
-    /// Takes what the caller gave.
+    /// Validates the caller's inputs.
     ///
     /// # Errors
     /// The first input that is missing, unknown or not as declared.
@@ -178,7 +179,7 @@ impl Inputs {
         Ok(accepted)
     }
 
-    /// A value for each input, or for the required ones alone, as the samples have it.
+    /// A value for each input, or only for the required ones, for the samples.
     pub fn samples(&self, all: bool) -> BTreeMap<String, Datum> {
         let wanted = self.0.iter().filter(|(_, input)| all || input.required);
         wanted.map(|(name, input)| (name.clone(), input.sample())).collect()
@@ -214,12 +215,12 @@ impl Input {
         self.kind
     }
 
-    /// Whether the operator listed every value it can have.
+    /// Whether the operator listed every possible value.
     pub const fn is_listed(&self) -> bool {
         !self.one_of.is_empty()
     }
 
-    /// The value, when it is one of this input.
+    /// The value, if this input allows it.
     fn accepts(&self, value: &Value) -> Option<Datum> {
         match (self.kind, value) {
             (Kind::Text, Value::String(text)) => self.takes(text).then(|| Datum::Text(text.clone())),

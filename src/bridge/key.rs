@@ -1,7 +1,7 @@
-//! The key of a bridge: one of ours, or one that was made elsewhere and brought here.
+//! The key of a bridge: one of ours, or one that was created elsewhere and imported.
 //!
-//! What must always hold: an imported key is written in one tagged form ([`KeyUpload`]), so that nothing is guessed when it
-//! is opened again; nothing of it reaches a message; and a key that is accepted signs, tried when it is read.
+//! What must always hold: an imported key is stored in one tagged form ([`KeyUpload`]), so that nothing is guessed when
+//! it is opened again; none of it reaches a message; and an accepted key has been tried for signing when it was read.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -17,26 +17,26 @@ use super::spec::{Algorithm, BridgeDefinition, KeySource, KidPolicy, Problem, Ty
 use crate::domain::secret::Secret;
 use crate::tokens::keys::{Algorithm as KeyAlgorithm, KeyError, KeyMaterial};
 
-/// A shorter secret protects nothing, whoever gave it out.
+/// A shorter secret protects nothing, whoever issued it.
 const MIN_SECRET: usize = 16;
-/// What a PEM block begins with.
+/// The beginning of a PEM block.
 const PEM: &str = "-----BEGIN ";
-/// A longer file or member holds no key.
+/// The maximum size of a key file or member, in bytes.
 pub const MAX_KEY_BYTES: usize = 64 * 1024;
 
-/// A key that was made elsewhere, checked.
+/// A key that was created elsewhere, checked.
 #[derive(Clone, Debug)]
 pub enum Material {
     /// A private key, or a secret shared with the target.
     Key(KeyMaterial),
-    /// A secret that its target gave out and that is too short for HS256 (RFC 7518 §3.2): only for presets that are no JWT.
+    /// A secret issued by its target that is too short for HS256 (RFC 7518 §3.2): only for presets that produce no JWT.
     Short(Secret<Vec<u8>>),
     /// A Google service account, with its RSA key.
     ServiceAccount(ServiceAccount),
 }
 
 impl Material {
-    /// The algorithm that it signs with.
+    /// The algorithm with which it signs.
     pub const fn algorithm(&self) -> KeyAlgorithm {
         match self {
             Self::Key(key) => key.algorithm(),
@@ -45,12 +45,13 @@ impl Material {
         }
     }
 
-    /// Its name: for a JWK the `kid` that it came with, for a service account's key the id that Google knows it by, for any
-    /// other key the RFC 7638 thumbprint. A bridge publishes one imported key, so no other has its name.
+    /// Its key ID: for a JWK its own `kid`, for a service account's key the ID that Google assigned, for any other key
+    /// the RFC 7638 thumbprint. A bridge publishes one imported key, so its ID is unique there.
     pub fn id(&self) -> String {
         match self {
             Self::Key(key) => key.kid(),
-            // As of any shared secret: an HMAC under it, because a plain digest could be tried against guesses more cheaply.
+            // As for any shared secret: an HMAC with it, because guesses could be tested against a plain digest more
+            // cheaply.
             Self::Short(secret) => {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
                 URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"passmint kid v1"))
@@ -59,7 +60,7 @@ impl Material {
         }
     }
 
-    /// What tells it from any other key, one of the same name too. Nothing of a secret can be read from it.
+    /// Distinguishes it from any other key, even one with the same ID. It reveals nothing of a secret.
     pub fn fingerprint(&self) -> String {
         match self {
             Self::Key(key) => format!("{} {}", key.kid(), key.thumbprint()),
@@ -67,7 +68,7 @@ impl Material {
         }
     }
 
-    /// What it is, for people.
+    /// A name of its kind, for people.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Key(key) if matches!(key.algorithm(), KeyAlgorithm::HS256) => "secret",
@@ -79,12 +80,12 @@ impl Material {
 }
 
 impl Material {
-    /// Whether it has a public half that is published, so that whoever follows the bridge's keys believes it.
+    /// Whether it has a public half that is published, so that anybody who follows the bridge's keys trusts it.
     pub fn is_published(&self) -> bool {
         matches!(self, Self::Key(key) if key.public().is_some())
     }
 
-    /// The bytes of a shared secret; none of any other key.
+    /// The bytes of a shared secret; `None` for any other key.
     pub fn shared_secret(&self) -> Option<&[u8]> {
         match self {
             Self::Key(key) if key.public().is_none() => Some(key.secret().expose()),
@@ -94,7 +95,7 @@ impl Material {
     }
 }
 
-/// An imported key as it is handed over and sealed: exactly one member, which says what it is.
+/// An imported key as it is uploaded and sealed: exactly one member, whose name states the format.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum KeyUpload {
@@ -104,15 +105,15 @@ pub enum KeyUpload {
     Jwk(Value),
     /// The JSON key file of a Google service account.
     ServiceAccount(Value),
-    /// The seed of an account of NATS, `SA…`.
+    /// The seed of a NATS account, `SA…`.
     Nkey(String),
     /// A shared secret, as text.
     Secret(String),
-    /// A shared secret in base64, for those that are no text.
+    /// A shared secret in base64, for one that is not text.
     SecretBase64(String),
 }
 
-/// Why a key is refused. Says nothing about its content.
+/// Why a key is refused. Reveals nothing of its content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MaterialError {
     /// Larger than any key.
@@ -124,7 +125,7 @@ pub enum MaterialError {
     /// A secret that is not base64.
     #[error("the secret is not base64")]
     Base64,
-    /// A key where a secret was asked for: its public half, or the file as a whole, may be known to others.
+    /// A key instead of a secret: its public half, or the file as a whole, may be known to others.
     #[error("it is a PEM block or a JWK and no secret: import it as a key, or give the secret that the target has")]
     SecretIsKey,
     /// A short secret (RFC 7518 §3.2).
@@ -139,7 +140,7 @@ pub enum MaterialError {
 }
 
 impl KeyUpload {
-    /// What a file of a key holds: a PEM block, a JWK, a service account's JSON, or the seed of an account of NATS.
+    /// Parses the content of a key file: a PEM block, a JWK, a service account's JSON, or the seed of a NATS account.
     ///
     /// # Errors
     /// [`MaterialError::Unknown`] for anything else.
@@ -161,7 +162,7 @@ impl KeyUpload {
         }
     }
 
-    /// What a file of a shared secret holds: the bytes without the line end that editors leave behind.
+    /// Parses the content of a file with a shared secret: the bytes without the line break that editors append.
     pub fn of_secret(bytes: &[u8]) -> Self {
         let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
         match std::str::from_utf8(&bytes[..end]) {
@@ -170,10 +171,10 @@ impl KeyUpload {
         }
     }
 
-    /// Reads and tries the key.
+    /// Parses the key and tries it.
     ///
     /// # Errors
-    /// [`MaterialError`] by what is wrong.
+    /// [`MaterialError`], depending on what is wrong.
     pub fn read(&self) -> Result<Material, MaterialError> {
         let secret = |bytes: Vec<u8>| match (KeyMaterial::from_secret(bytes.clone()), Secret::new(bytes)) {
             (_, bytes) if is_key_file(bytes.expose()) => Err(MaterialError::SecretIsKey),
@@ -202,22 +203,22 @@ impl KeyUpload {
         Secret::new(serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// What was sealed.
+    /// Parses what was sealed.
     ///
     /// # Errors
-    /// [`MaterialError::Unknown`] when it is nothing that [`KeyUpload::to_bytes`] gave.
+    /// [`MaterialError::Unknown`] if it was not created by [`KeyUpload::to_bytes`].
     pub fn from_bytes(bytes: &Secret<Vec<u8>>) -> Result<Self, MaterialError> {
         serde_json::from_slice(bytes.expose()).map_err(|_| MaterialError::Unknown)
     }
 }
 
-/// Whether what should be a shared secret is a PEM block or a JWK. With a public key as the secret anybody could sign.
+/// Whether what should be a shared secret is a PEM block or a JWK. With a public key as the secret, anybody could sign.
 fn is_key_file(bytes: &[u8]) -> bool {
     let is_jwk = || serde_json::from_slice::<Value>(bytes).is_ok_and(|document| document.get("kty").is_some());
     bytes.windows(PEM.len()).any(|window| window == PEM.as_bytes()) || is_jwk()
 }
 
-/// The kind alone: what is in it is a secret.
+/// Prints only the kind: the content is secret.
 impl std::fmt::Debug for KeyUpload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -231,7 +232,7 @@ impl std::fmt::Debug for KeyUpload {
     }
 }
 
-/// The tokens room's name for an algorithm.
+/// The same algorithm in the tokens room.
 pub const fn key_algorithm(algorithm: Algorithm) -> KeyAlgorithm {
     match algorithm {
         Algorithm::Es256 => KeyAlgorithm::ES256,
@@ -241,7 +242,7 @@ pub const fn key_algorithm(algorithm: Algorithm) -> KeyAlgorithm {
     }
 }
 
-/// Checks that the key is there and does what the plan asks of it.
+/// Checks that the key exists and fits the plan.
 pub(super) fn check(definition: &BridgeDefinition, plan: &Plan, problems: &mut Problems) {
     let source = definition.key_source();
     let symmetric = plan.algorithm == Algorithm::Hs256;
@@ -253,7 +254,8 @@ pub(super) fn check(definition: &BridgeDefinition, plan: &Plan, problems: &mut P
             let (key, bridge) = (material.algorithm(), plan.algorithm.as_str());
             problems.add("key", Problem::Key(format!("the imported key is for {key}, the bridge signs with {bridge}")));
         }
-        // An HMAC-SHA-256 of a JWT wants as many bytes as the digest has; what other targets give out is theirs to choose.
+        // For a JWT, HMAC-SHA-256 needs as many bytes as the digest has; for other formats the target chooses the
+        // length.
         (KeySource::Imported, Some(Material::Short(_))) if !definition.preset.rules().way().takes_short_secrets() => {
             problems.add("key", Problem::Key(MaterialError::ShortSecret.to_string()));
         }
@@ -276,8 +278,8 @@ pub(super) fn check(definition: &BridgeDefinition, plan: &Plan, problems: &mut P
 const WITHOUT_RULES: &str = "with this server's own keys only the rules of a target's preset keep a token from being taken for another's: \
                              choose that preset, or `own`, or say `dangerous = true`";
 
-/// Our own tokens' keys vouch for our own tokens: a bridge that signs with them must stay apart from these by issuer rules
-/// and type, or its template could write access tokens (RFC 9068 §2.1) for every API that trusts us.
+/// Checks a bridge that signs with the keys of our own tokens: issuer rules and type must separate its tokens from
+/// ours, or its template could create access tokens (RFC 9068 §2.1) for every API that trusts us.
 fn check_provider(definition: &BridgeDefinition, plan: &Plan, problems: &mut Problems) {
     if definition.preset == PresetKind::Jwt && !definition.dangerous {
         problems.add("key", Problem::Form(WITHOUT_RULES));

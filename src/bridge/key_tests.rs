@@ -13,7 +13,7 @@ fn made(algorithm: KeyAlgorithm) -> Material {
     Material::Key(KeyMaterial::generate(algorithm).unwrap())
 }
 
-/// The places of what is wrong; empty for a sound definition.
+/// The places of the problems; empty for a valid definition.
 fn places(definition: BridgeDefinition) -> Vec<String> {
     Bridge::new(definition).err().into_iter().flatten().map(|problem| problem.place).collect()
 }
@@ -124,7 +124,7 @@ fn the_key_must_be_there_and_fit() {
     }
 }
 
-/// With the keys of our own tokens a template could write an access token: it must not.
+/// With the keys of our own tokens, a template could create an access token: this must be impossible.
 #[test]
 fn what_the_providers_keys_sign_is_never_an_access_token_of_ours() {
     let ours = "https://idp.example.com".to_owned();
@@ -147,7 +147,7 @@ fn what_the_providers_keys_sign_is_never_an_access_token_of_ours() {
     }
 }
 
-/// What is stored reads back as it was; what nobody declared is refused by name; key material is never written.
+/// What is stored is read back unchanged; unknown members are refused by name; key material is never printed.
 #[test]
 fn a_definition_survives_its_one_form() {
     let whole = json!({
@@ -185,7 +185,7 @@ fn a_definition_survives_its_one_form() {
     assert_eq!(places(BridgeDefinition { name: "x".to_owned(), ..endless }), ["lifetime"], "no panic");
 }
 
-/// A key that was written in the wrong place is not repeated, whatever the mistake.
+/// A key that was written in the wrong place is never repeated, whatever the mistake.
 #[test]
 fn what_does_not_read_is_named_and_never_repeated() {
     const KEY: &str = "hunter2hunter2hunter2hunter2hunter2";

@@ -1,7 +1,7 @@
 //! The minting itself: the rule, the facts, the template, the target's rules, the signature.
 //!
-//! What must always hold: any doubt means no token; and a bridge answers in its one way ([`Way`]), so that what is made for one
-//! place is never handed out at another.
+//! What must always hold: any doubt means that no token is issued; and a bridge works in a single way ([`Way`]), so
+//! that what is made for one purpose is never issued for another.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,34 +33,35 @@ use crate::storage::{StorageError, credentials, users};
 use crate::tokens::MintError;
 use crate::tokens::signer;
 
-/// Why no custom token was made.
+/// Why no custom token was issued.
 #[derive(Debug, thiserror::Error)]
 pub enum BridgeError {
-    /// No bridge of that name, or it is switched off.
+    /// There is no bridge with that name, or it is switched off.
     #[error("there is no such bridge")]
     Unknown,
-    /// What it makes is not handed out in this way.
+    /// Its result is not issued in this way.
     #[error("{}", .0.elsewhere())]
     OtherWay(Way),
     /// The rule of the bridge refuses.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// What the caller said is not what the bridge asks for.
+    /// The caller's inputs do not match the bridge's declarations.
     #[error(transparent)]
     Inputs(#[from] InputRefusal),
-    /// The template cannot be filled for this person, or its result breaks a rule of the target.
+    /// The template cannot be filled for this person, or the result violates a rule of the target.
     #[error("the token cannot be rendered: {0}")]
     Render(#[from] RenderError),
-    /// The channel is none of those that the template says.
+    /// The channel does not match the template.
     #[error("the channel is not among the person's")]
     Channel,
-    /// The target gave nothing.
+    /// The target issued no token.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// With the keys of our own tokens its audience may be no client or API of ours, nor another bridge's.
+    /// It signs with the keys of our own tokens, and its audience belongs to a client or API of ours, or to another
+    /// bridge.
     #[error("the audience is a client, an API or another bridge of this server, and the key that of its own tokens")]
     OwnAudience,
-    /// The key is missing or does not sign.
+    /// The key is missing or cannot sign.
     #[error(transparent)]
     Mint(#[from] MintError),
     /// The database failed.
@@ -68,32 +69,32 @@ pub enum BridgeError {
     Storage(#[from] StorageError),
 }
 
-/// Who asks for a custom token, and on the strength of what.
+/// A request for a custom token, and what it is based on.
 #[derive(Clone, Copy, Debug)]
 pub struct MintRequest<'a> {
-    /// Whose token.
+    /// The person.
     pub user: &'a User,
-    /// In which session.
+    /// Their session.
     pub session: SessionId,
     /// Its authentication context class reference.
     pub acr: &'a str,
-    /// Its methods.
+    /// Its authentication methods.
     pub amr: &'a [String],
     /// When the person authenticated.
     pub auth_time: Time,
-    /// The passkey they used, where it is known.
+    /// The passkey they used, if known.
     pub passkey: Option<&'a StoredPasskey>,
-    /// The client that asks.
+    /// The client that makes the request.
     pub client: &'a Client,
-    /// The scopes it holds: those of its token, or where a ceremony ends at the bridge those the client may ask for.
+    /// The scopes: those of its token or, if a ceremony ends at the bridge, those that the client may request.
     pub scopes: &'a Scopes,
-    /// Whom its access token is for; nobody where it came without one of ours.
+    /// The audience of its access token; empty if it did not use one of our own.
     pub audience: &'a [String],
-    /// Who acts for the person, where somebody else asks in their name.
+    /// Who acts for the person, if another party makes the request.
     pub act: Option<&'a Actor>,
-    /// What the caller says under the names that the bridge declares.
+    /// The caller's inputs.
     pub inputs: Option<&'a Map<String, Value>>,
-    /// Longest life of the token, where it comes of another one that ends.
+    /// The maximum lifetime, if the token is derived from another one that expires.
     pub longest: Option<chrono::Duration>,
 }
 
@@ -104,20 +105,20 @@ pub struct BridgeToken {
     pub bridge: String,
     /// The token.
     pub token: String,
-    /// Its life, in seconds.
+    /// Its lifetime, in seconds.
     pub expires_in: i64,
-    /// Its id, for the audit trail.
+    /// Its ID, for the audit trail.
     pub id: uuid::Uuid,
-    /// Whom it is for at the target, where the target's client library asks.
+    /// The user's ID in the target system, if the target's client library needs it.
     pub subject: Option<String>,
-    /// SHA-256 of its claims as they were signed, in base64url, for the audit trail; none for what the target made itself.
+    /// SHA-256 of its claims as signed, in base64url, for the audit trail; `None` if the target created the token.
     pub claims_sha256: Option<String>,
     /// Who acts for the person, for the audit trail.
     pub act: Option<Actor>,
 }
 
 impl BridgeToken {
-    /// The event of its minting. The digest tells an auditor whether a token that turns up is the one that was minted.
+    /// The event of its minting. With the digest, an auditor can verify whether a token is the one that was minted.
     pub fn event(
         &self,
         user: UserId,
@@ -145,7 +146,7 @@ impl BridgeToken {
     }
 }
 
-/// What is stored of a person for other systems.
+/// What is stored about a person for other systems.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     links: BTreeMap<String, String>,
@@ -154,7 +155,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Reads what is needed of it.
+    /// Reads the parts that are needed.
     pub fn of(conn: &mut PgConnection, owner: UserId, needs: Needs) -> Result<Self, StorageError> {
         let links = if needs.links { users::external_ids_of(conn, owner)? } else { BTreeMap::new() };
         let groups = if needs.groups { users::groups_of(conn, owner)? } else { Vec::new() };
@@ -162,7 +163,7 @@ impl Known {
         Ok(Self { links, groups, attributes })
     }
 
-    /// What a bridge's rule asks of the person of a request.
+    /// The facts about the person that a bridge's rule evaluates.
     pub fn person<'a>(&'a self, request: &MintRequest<'a>) -> Person<'a> {
         let email_verified = request.user.email.is_some() && request.user.email_verified_at.is_some();
         Person { groups: &self.groups, amr: request.amr, email_verified }
@@ -176,7 +177,7 @@ impl Known {
 
 impl Bridges {
     /// Checks that the bridge's rule permits this request and that its token could be signed now, so that no sign-in is
-    /// written in vain. Minting asks both again.
+    /// written in vain. Minting checks both again.
     pub fn ready(&self, name: &str, request: &Request<'_>) -> Result<(), BridgeError> {
         let entry = self.get(name)?;
         entry.bridge.require_tokens()?;
@@ -186,7 +187,7 @@ impl Bridges {
         if entry.bridge.way().is_token() { self.key_of(&entry).map(drop).map_err(Into::into) } else { Ok(()) }
     }
 
-    /// Checks that the template can be filled for this person, by what is `known` of them: the other half of
+    /// Checks that the template can be filled for this person, from what is `known` about them: the other half of
     /// [`Bridges::ready`].
     pub fn rehearse(&self, name: &str, request: &MintRequest<'_>, known: Known, now: Time) -> Result<(), BridgeError> {
         let entry = self.get(name)?;
@@ -196,8 +197,8 @@ impl Bridges {
         entry.bridge.render(&facts, now, crate::random::uuid()).map(drop).map_err(Into::into)
     }
 
-    /// Makes a custom token: rule, template, target's rules, signature, or in its place the target's own answer. Any doubt means
-    /// no token.
+    /// Mints a custom token: rule, template, target's rules, signature, or instead of it the target's own response. Any
+    /// doubt means that no token is issued.
     pub async fn mint(&self, name: &str, request: &MintRequest<'_>, now: Time) -> Result<BridgeToken, BridgeError> {
         let ready = self.get(name)?;
         ready.bridge.require_tokens()?;
@@ -210,7 +211,7 @@ impl Bridges {
         Ok(minted)
     }
 
-    /// The bridge and all it is told, when its rule permits this request in this way.
+    /// The bridge and all its facts, if its rule permits this request in this way.
     pub(super) async fn allowed(
         &self,
         name: &str,
@@ -235,7 +236,7 @@ impl Bridges {
         let owner = request.user.id;
         self.require_foreign_audience(&entry.bridge)?;
         let known = match entry.needs {
-            // Most bridges ask for nothing that the session does not tell.
+            // Most bridges use nothing that is not in the session.
             Needs { links: false, groups: false, attributes: false, .. } => Known::default(),
             needs => self.db.run(move |conn| Known::of(conn, owner, needs)).await?,
         };
@@ -243,7 +244,7 @@ impl Bridges {
         Ok((entry, Facts { inputs, act, ..facts(request, scopes, known) }))
     }
 
-    /// The passkey that a session was opened with, where the bridge asks for what is known of it.
+    /// The passkey that opened a session, if the bridge uses facts about it.
     pub async fn passkey_used(&self, name: &str, of: &Identity) -> Result<Option<StoredPasskey>, BridgeError> {
         let (owner, used) = (of.user.id, of.session.passkey);
         if !self.needs(name)?.passkey || used.is_none() {
@@ -253,8 +254,8 @@ impl Bridges {
         Ok(passkeys.into_iter().find(|passkey| Some(passkey.id) == used))
     }
 
-    /// Renders, checks and signs without asking the bridge's rule: for `passmint bridges test` and `passmint doctor`.
-    /// What is no token comes as the document that is made of the template.
+    /// Renders, checks and signs without evaluating the bridge's rule: for `passmint bridges test` and
+    /// `passmint doctor`. For a bridge that makes no token, returns the document made from the template.
     pub fn try_out(&self, ready: &Ready, facts: &Facts, now: Time) -> Result<BridgeToken, BridgeError> {
         if ready.bridge.way().is_token() {
             return self.sign(ready, facts, now);
@@ -290,18 +291,18 @@ fn sha256(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes))
 }
 
-/// Counts what was made.
+/// Counts a minted token.
 pub(super) fn count(name: &str) {
     metrics::counter!("passmint_bridge_tokens_total", "bridge" => name.to_owned()).increment(1);
 }
 
-/// A standard claim of the person's profile, as long as it has the form of one: what was stored before a rule of ours is never
+/// A standard claim of the person's profile, if it is well-formed: what was stored before a rule existed is never
 /// passed on.
 fn standard_claim<'a>(user: &'a User, claim: &str) -> Option<&'a Value> {
     user.profile.get(claim).filter(|value| fits(claim, value))
 }
 
-/// What a bridge is told about a request, but for the caller's inputs.
+/// The facts about a request, without the caller's inputs.
 pub fn facts(request: &MintRequest<'_>, scopes: Vec<String>, known: Known) -> Facts {
     let user = request.user;
     let Known { links, groups, attributes } = known;

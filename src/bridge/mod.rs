@@ -1,16 +1,17 @@
-//! Bridges: custom tokens for systems that are not ours, minted after a passkey sign-in.
+//! Bridges: custom tokens for external systems, minted after a passkey sign-in.
 //!
-//! Pure except for [`directory`] and [`minting`], which load facts and sign, and which other rooms call, and for
+//! Pure except for [`directory`] and [`minting`], which load facts, sign, and are called by other rooms, and for
 //! [`callout`], which answers NATS. A [`BridgeDefinition`] (what the operator wrote) becomes a [`Bridge`] or a list of
-//! problems. A bridge decides whether a request may mint ([`Bridge::permits`]) and renders ([`Bridge::render`]) the header
-//! and claims, which the tokens room then signs with the key that [`Bridge::key`] names.
+//! problems. A bridge decides whether a request may mint ([`Bridge::permits`]) and renders ([`Bridge::render`]) the
+//! header and claims, which the tokens room then signs with the key that [`Bridge::key`] names.
 //!
 //! What must always hold:
-//! - a template decides only what leaves say; names, shape and the standing claims are fixed when it is saved;
-//! - every check of the save runs again at the minting, on the finished token, and any doubt means no token;
-//! - a custom token is never accepted back by us: it is for one audience, and that is not us.
+//! - a template decides only the values of leaves; names, structure and fixed claims are determined when it is saved;
+//! - every check at save time runs again at minting, on the finished token, and any doubt means that no token is
+//!   issued;
+//! - this server never accepts a custom token: it has a single audience, which is not this server.
 //!
-//! To add a target: see [`preset`]. To add to the template language: see [`facts`], [`filter`], [`input`] and
+//! To add a target: see [`preset`]. To extend the template language: see [`facts`], [`filter`], [`input`] and
 //! [`expression`].
 
 mod call;
@@ -85,23 +86,23 @@ pub struct Bridge {
     bearer_audience: Option<String>,
 }
 
-/// The key a bridge's tokens are signed with.
+/// The key that signs a bridge's tokens.
 #[derive(Clone, Copy, Debug)]
 pub enum Key<'a> {
-    /// One that this server makes and rotates for this bridge alone.
+    /// A key that this server creates and rotates for this bridge alone.
     Own(Algorithm),
-    /// One of those that sign this server's own tokens.
+    /// A key that also signs this server's own tokens.
     Provider(Algorithm),
-    /// One that was made elsewhere.
+    /// A key that was created elsewhere.
     Imported(&'a Material),
 }
 
-/// What must be read from the database for a bridge's token: nothing that neither its rule nor its template asks for.
+/// What must be read from the database for a bridge's token: only what its rule or its template uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
-    /// The ids that the person has elsewhere.
+    /// The person's external IDs.
     pub links: bool,
-    /// The groups they are in.
+    /// Their groups.
     pub groups: bool,
     /// Their attributes.
     pub attributes: bool,
@@ -110,23 +111,23 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Everything: for those who do not know the bridge yet.
+    /// Everything, if the bridge is not known yet.
     pub const ALL: Self = Self { links: true, groups: true, attributes: true, passkey: true };
 }
 
-/// The header of a token before it has a key.
+/// The header of a token before the key is chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// `alg`.
     pub algorithm: Algorithm,
-    /// `typ`; [`Typ::None`] = write none.
+    /// `typ`; [`Typ::None`] omits it.
     pub typ: Typ,
     /// `kid`.
     pub kid: KidPolicy,
 }
 
 impl Header {
-    /// The header's JSON, with `key_id` where the policy is [`KidPolicy::Auto`].
+    /// The header as JSON, with `key_id` if the policy is [`KidPolicy::Auto`].
     pub fn to_json(&self, key_id: Option<&str>) -> Value {
         let mut header = json!({ "alg": self.algorithm.as_str() });
         if self.typ != Typ::None {
@@ -141,7 +142,7 @@ impl Header {
     }
 }
 
-/// A token ready to be signed.
+/// A token that is ready to be signed.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a rendered token is worth nothing until it is signed"]
 pub struct Rendered {
@@ -149,7 +150,7 @@ pub struct Rendered {
     pub header: Header,
     /// Its claims, an object.
     pub claims: Value,
-    /// The same as they are signed.
+    /// The same, as signed.
     pub text: String,
     /// The algorithm to sign with, also in the header.
     pub algorithm: Algorithm,
@@ -158,7 +159,7 @@ pub struct Rendered {
 }
 
 impl Bridge {
-    /// Checks a spec completely, down to rendering it for three sample users.
+    /// Checks a definition completely, including rendering it for three sample users.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
@@ -200,7 +201,7 @@ impl Bridge {
         if problems.is_empty() { Ok(bridge) } else { Err(named(problems)) }
     }
 
-    /// Its name, as clients ask for it.
+    /// Its name, which clients use in requests.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -210,12 +211,12 @@ impl Bridge {
         self.preset
     }
 
-    /// How what it makes reaches its target.
+    /// How its result reaches the target.
     pub fn way(&self) -> Way {
         self.preset.rules().way()
     }
 
-    /// Refuses to give a token where none is given.
+    /// Refuses to issue a token if the bridge issues none.
     ///
     /// # Errors
     /// [`BridgeError::OtherWay`].
@@ -224,7 +225,7 @@ impl Bridge {
         if own.gives_tokens() { Ok(()) } else { Err(BridgeError::OtherWay(own)) }
     }
 
-    /// Refuses another way than its own.
+    /// Refuses any way but its own.
     ///
     /// # Errors
     /// [`BridgeError::OtherWay`].
@@ -233,27 +234,27 @@ impl Bridge {
         if own == way { Ok(()) } else { Err(BridgeError::OtherWay(own)) }
     }
 
-    /// The secret that it shares with its target; none where its key is another one.
+    /// The secret that it shares with its target; `None` if it has another kind of key.
     pub(self) fn shared_secret(&self) -> Option<&[u8]> {
         self.material.as_ref()?.shared_secret()
     }
 
-    /// The address of its target, for the ways that need one.
+    /// The URL of its target, for the ways that need one.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
     }
 
-    /// Whom the access token must be for that the target passes on; this server where nothing is said.
+    /// The required audience of the access token that the target passes on; `None` means this server.
     pub fn bearer_audience(&self) -> Option<&str> {
         self.bearer_audience.as_deref()
     }
 
-    /// What its preset made of its settings.
+    /// The plan that its preset made from its settings.
     pub(self) const fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The key its tokens are signed with.
+    /// The key that signs its tokens.
     pub fn key(&self) -> Key<'_> {
         match (self.key, &self.material) {
             (_, Some(material)) => Key::Imported(material),
@@ -262,13 +263,14 @@ impl Bridge {
         }
     }
 
-    /// Whether another bridge's target could take a token of this one for one of its own: same issuer, same keys, same audience.
+    /// Whether another bridge's target could accept a token of this one: same issuer, same keys, same audience.
     pub fn is_taken_for(&self, other: &Self) -> bool {
         let provider = |bridge: &Self| matches!(bridge.key(), Key::Provider(_));
         provider(self) && provider(other) && self.audience() == other.audience()
     }
 
-    /// What to paste on the other side, with this bridge's values: a place, a language, a text. `server` is our address.
+    /// What to paste into the target's configuration, with this bridge's values: a place, a language, a text. `server`
+    /// is our address.
     pub fn other_side(&self, server: &str) -> Vec<(&'static str, &'static str, String)> {
         let plan = &self.plan;
         let (issuer, audience, algorithm) = (plan.issuer.as_str(), plan.audience.as_str(), plan.algorithm.as_str());
@@ -279,12 +281,12 @@ impl Bridge {
         snippets.iter().map(|snippet| (snippet.place, snippet.language, snippet.render(&values))).collect()
     }
 
-    /// What whoever asks for a token may say.
+    /// The inputs that a caller may give.
     pub const fn inputs(&self) -> &Inputs {
         &self.inputs
     }
 
-    /// The sources of external ids its templates ask for, so that the caller loads those and no others.
+    /// The sources of external IDs that its templates use, so that the caller loads only those.
     pub fn link_sources(&self) -> Vec<&str> {
         self.subject.links().chain(self.template.links()).collect()
     }
@@ -300,7 +302,7 @@ impl Bridge {
         }
     }
 
-    /// Its one audience.
+    /// Its only audience.
     pub fn audience(&self) -> &str {
         &self.plan.audience
     }
@@ -310,10 +312,10 @@ impl Bridge {
         &self.allow
     }
 
-    /// Whether the request may mint. Whether for this person, [`Bridge::permits_person`] says.
+    /// Whether the request may mint. [`Bridge::permits_person`] decides whether it may for this person.
     ///
     /// # Errors
-    /// The first condition of the bridge's rule that does not hold.
+    /// The first condition of the bridge's rule that is not met.
     pub fn permits(&self, request: &Request<'_>) -> Result<(), Denied> {
         self.allow.permits(&self.name, request)
     }
@@ -321,25 +323,26 @@ impl Bridge {
     /// Whether tokens may be minted for this person.
     ///
     /// # Errors
-    /// The first condition of the bridge's rule that does not hold.
+    /// The first condition of the bridge's rule that is not met.
     pub fn permits_person(&self, person: &Person<'_>) -> Result<(), Denied> {
         self.allow.permits_person(person)
     }
 
-    /// Whether tokens may be minted for whoever acts for the person, if somebody does: never silently, unless the rule says so.
+    /// Whether tokens may be minted if somebody acts for the person: only if the token names the actor, or the rule
+    /// allows otherwise.
     ///
     /// # Errors
-    /// [`Denied::Actor`] where the target's tokens cannot name them.
+    /// [`Denied::Actor`] if the target's tokens cannot name the actor.
     pub fn permits_actor(&self, act: Option<&Actor>) -> Result<(), Denied> {
         let is_said = act.is_none() || self.preset.rules().names_actor();
         if is_said || self.allow.unnamed_actors { Ok(()) } else { Err(Denied::Actor) }
     }
 
-    /// Renders the token for one sign-in. Ask [`Bridge::permits`] first. `jti` is the token's id where the target has
-    /// room for one, and the audit trail's in any case.
+    /// Renders the token for one sign-in. Call [`Bridge::permits`] first. `jti` is the token's ID if the target
+    /// supports one, and its ID in the audit trail in any case.
     ///
     /// # Errors
-    /// Any value that is missing, malformed or too large, and any rule of the target that the finished token would break.
+    /// Any missing, malformed or oversized value, and any rule of the target that the finished token violates.
     pub fn render(&self, facts: &Facts, now: Time, jti: Uuid) -> Result<Rendered, RenderError> {
         let (rules, plan) = (self.preset.rules(), &self.plan);
         let iat = now.timestamp();
@@ -370,7 +373,7 @@ impl Bridge {
         Ok(Rendered { header, claims, text, algorithm: plan.algorithm, expires_in: lifetime })
     }
 
-    /// The sample sign-ins that every bridge is rendered for when it is saved, by name; all happen at [`sample_moment`].
+    /// The sample sign-ins for which every bridge is rendered when it is saved, by name; all are at [`sample_moment`].
     pub fn samples(&self) -> [(&'static str, Facts); 3] {
         let sources = self.link_sources();
         let asking = |facts, all| sample::asking(facts, self.inputs.samples(all));
@@ -383,8 +386,8 @@ impl Bridge {
         ]
     }
 
-    /// Seconds from now to `exp`: as long as the bridge says, and no longer than what the token comes of lives on. A target that
-    /// makes its tokens itself is not asked for a life that it cannot give.
+    /// Seconds from now to `exp`: the bridge's lifetime, limited to what remains of the token's source. A target that
+    /// issues its own tokens is not asked for a lifetime that it does not support.
     fn lifetime(&self, longest: Option<i64>) -> Result<i64, RenderError> {
         let Some(longest) = longest else { return Ok(self.plan.lifetime) };
         let lifetime = self.plan.lifetime.min(longest);
@@ -404,8 +407,8 @@ impl Bridge {
         }
     }
 
-    /// A value that only some users have, or that only some have in a form that can be put into a text, is the template's
-    /// choice (such a user gets no token); all else is a mistake.
+    /// Renders the samples. A value that only some users have, or that only some have in a form that can be inserted
+    /// into a text, is the template's choice (other users get no token); everything else is a mistake.
     fn render_samples(&self, problems: &mut Problems) {
         for (sample, facts) in self.samples() {
             match self.render(&facts, sample::moment(), Uuid::nil()) {
@@ -418,8 +421,8 @@ impl Bridge {
     }
 }
 
-/// The length of the signed token in compact form (RFC 7515 §3.1), or a little more: the key is not known here, so its
-/// id counts as 64 characters and an RSA key as 4096 bits.
+/// The length of the signed token in compact form (RFC 7515 §3.1), or slightly more: the key is not known here, so its
+/// ID is assumed to have 64 characters, and an RSA key 4096 bits.
 fn compact_bytes(header: &Header, claims: &str) -> usize {
     const LONGEST_KEY_ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     let base64 = |bytes: usize| (bytes * 4).div_ceil(3);
@@ -432,7 +435,7 @@ fn compact_bytes(header: &Header, claims: &str) -> usize {
     base64(header) + 1 + base64(claims.len()) + 1 + base64(signature)
 }
 
-/// Whether clients could ask for a bridge of this name.
+/// Whether this is a valid name for a bridge.
 pub fn is_bridge_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.len() <= 63 && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '_' || c == '-')

@@ -1,4 +1,4 @@
-//! NKeys, the text form that NATS gives Ed25519 keys: base32 of a prefix, the key, and a checksum.
+//! NKeys, NATS's text format for Ed25519 keys: base32 of a prefix, the key, and a checksum.
 //!
 //! Source: github.com/nats-io/nkeys (`strkey.go`, `crc16.go`); the values in the tests are from nats-server 2.10.
 
@@ -7,7 +7,7 @@ use crate::domain::secret::Secret;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const SEED: u8 = 18 << 3;
 
-/// What a key stands for.
+/// What a key identifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// An account, or one of its signing keys: `A…`.
@@ -28,7 +28,7 @@ impl Role {
     }
 }
 
-/// The text of a public key.
+/// The text form of a public key.
 pub fn public(role: Role, key: &[u8; 32]) -> String {
     let mut bytes = vec![role.prefix()];
     bytes.extend_from_slice(key);
@@ -36,23 +36,23 @@ pub fn public(role: Role, key: &[u8; 32]) -> String {
     encode(&bytes)
 }
 
-/// Whether `text` is the public key of that role, with a right checksum, in the one way to write it.
+/// Whether `text` is a public key of this role, with a valid checksum and in canonical form.
 pub fn is_public(role: Role, text: &str) -> bool {
     key_of(role, text).is_some()
 }
 
-/// The key in the text of a public key of that role; `None` for anything else.
+/// Parses the public key of a role; `None` for anything else.
 pub fn key_of(role: Role, text: &str) -> Option<[u8; 32]> {
     let bytes = decode(text).filter(|bytes| bytes.len() == 35)?;
     let body = whole(&bytes).filter(|body| body[0] == role.prefix())?;
     body[1..].try_into().ok()
 }
 
-/// The Ed25519 seed of an account in its text form, `SA…`; `None` for anything else.
+/// Parses the Ed25519 seed of an account, `SA…`; `None` for anything else.
 pub fn account_seed(text: &str) -> Option<Secret<[u8; 32]>> {
     let bytes = Secret::new(decode(text.trim())?);
     let body = whole(bytes.expose()).filter(|body| body.len() == 34)?;
-    // Five bits of each prefix in the first two bytes: that of a seed, and that of the key's role.
+    // Each prefix has five bits, in the first two bytes: that of a seed, and that of the key's role.
     let is_account = body[0] & 0xf8 == SEED && (body[0] & 7) << 5 | body[1] >> 3 == Role::Account.prefix();
     if is_account { Some(Secret::new(body[2..].try_into().ok()?)) } else { None }
 }
@@ -66,13 +66,13 @@ pub fn seed_text(seed: &[u8; 32]) -> String {
     encode(&bytes)
 }
 
-/// What stands before a right checksum.
+/// The bytes before a valid checksum.
 fn whole(bytes: &[u8]) -> Option<&[u8]> {
     let (body, sum) = bytes.split_last_chunk::<2>()?;
     (crc16(body) == u16::from_le_bytes(*sum)).then_some(body)
 }
 
-/// CRC-16/XMODEM: polynomial 0x1021, start 0.
+/// CRC-16/XMODEM: polynomial 0x1021, initial value 0.
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, byte| {
         (0..8).fold(
@@ -100,7 +100,7 @@ fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes; `None` for other characters, and for bits at the end that stand for nothing.
+/// Decodes the text; `None` for other characters, and for trailing bits that are not zero.
 fn decode(text: &str) -> Option<Vec<u8>> {
     if text.len() > 128 {
         return None;

@@ -1,9 +1,11 @@
-//! The public halves of bridges' keys, for their targets: as a JWK set, and each in PEM.
+//! The public keys of bridges, for their targets: as a JWK set, and each as PEM.
 //!
-//! What must always hold: never a symmetric key; the key that signs comes first in a set, because some targets take the first
-//! key they find, then the others of its algorithm, and behind these only those that a bridge had under another algorithm, until
-//! the last token that they signed has ended; each is there under the name that the tokens' headers say; and nothing of a bridge that is off. Then the answer is 404 and not an empty set: a
-//! target that fetched an empty set would refuse good tokens until it asks again, also after the bridge is on again.
+//! What must always hold: a symmetric key is never published. The signing key comes first in a set, because some
+//! targets use the first key they find; then come the other keys of its algorithm, and after these only keys that the
+//! bridge had with another algorithm, until the last token that they signed has expired. Each key is published with the
+//! `kid` that the token headers contain. Nothing is published for a bridge that is off: then the response is 404 and
+//! not an empty set, because a target that fetched an empty set would refuse good tokens until it fetches again, even
+//! after the bridge is on again.
 
 use std::borrow::Cow;
 
@@ -19,7 +21,7 @@ use crate::web::cached;
 use crate::web::error::{Failure, Kind, Problem};
 
 impl Bridges {
-    /// The JWK set of a bridge; none when there is no such bridge, it is off, or its key is not for everybody.
+    /// The JWK set of a bridge; `None` if there is no such bridge, it is off, or its key is not public.
     pub fn jwks(&self, name: &str) -> Option<Jwks> {
         let ready = self.find(name)?;
         match usage(&ready) {
@@ -38,7 +40,8 @@ impl Bridges {
             }
             Some((usage, algorithm)) => {
                 let ring = self.keys().ring();
-                // A bridge's own keys of an algorithm that it had before are published to the end of what they signed.
+                // Keys of an algorithm that the bridge had before are published until everything they signed has
+                // expired.
                 let fits = |public: &&PublicKey| matches!(usage, Use::Bridge(_)) || public.algorithm() == algorithm;
                 ring.public(&usage, kid).filter(fits).cloned()
             }
@@ -46,7 +49,7 @@ impl Bridges {
     }
 }
 
-/// Which of our keys sign for a bridge; none when an imported one does.
+/// Which of our keys sign for a bridge; `None` if an imported key does.
 fn usage(ready: &Ready) -> Option<(Use, crate::tokens::keys::Algorithm)> {
     match ready.bridge.key() {
         Key::Own(algorithm) => Some((Use::Bridge(ready.bridge.name().to_owned()), key_algorithm(algorithm))),
@@ -55,7 +58,10 @@ fn usage(ready: &Ready) -> Option<(Use, crate::tokens::keys::Algorithm)> {
     }
 }
 
-/// The keys that verify one bridge's tokens: those of its algorithm first, behind them what is left of another one.
+/// Returns the public keys that verify the tokens of a bridge.
+///
+/// Keys of the bridge's current algorithm come first, followed by earlier keys of another algorithm whose tokens may
+/// still be valid.
 #[utoipa::path(get, path = "/v1/bridges/{name}/jwks.json", tag = "Bridges", params(("name" = String, Path)),
     responses((status = 200, description = "A JWK set"), (status = 404, description = "`not_found`")))]
 pub async fn jwks(
@@ -67,9 +73,9 @@ pub async fn jwks(
     Ok(cached::document(&request, &set.body, &set.etag, desk.keys_max_age))
 }
 
-/// One key that verifies a bridge's tokens, as a PEM block `PUBLIC KEY` (RFC 7468 §13).
+/// Returns one public key of a bridge as a PEM block `PUBLIC KEY` (RFC 7468 §13).
 #[utoipa::path(get, path = "/v1/bridges/{name}/keys/{file}", tag = "Bridges",
-    params(("name" = String, Path), ("file" = String, Path, description = "The key's `kid` with `.pem` after it")),
+    params(("name" = String, Path), ("file" = String, Path, description = "The `kid` of the key, followed by `.pem`")),
     responses((status = 200, description = "A PEM block"), (status = 404, description = "`not_found`")))]
 pub async fn pem(
     request: HttpRequest,

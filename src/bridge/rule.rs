@@ -1,7 +1,7 @@
-//! Who may mint: a pure rule, asked before a token is rendered.
+//! Who may mint: a pure rule, evaluated before a token is rendered.
 //!
-//! What must always hold: nothing is allowed that nobody listed. Without scopes of its own the rule asks for the scope
-//! `bridge:<name>`, which no client has unless its configuration says so.
+//! What must always hold: nothing is allowed unless it was listed. If the rule names no scopes, the scope
+//! `bridge:<name>` is required, which no client has unless its configuration says so.
 
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::clock::Time;
 use crate::domain::authentication::{HIGHEST_ACR, acr_reaches};
 
 words! {
-    /// How sure the sign-in must have been; each includes the next (OpenID Connect EAP ACR values).
+    /// The required strength of the sign-in; each level includes the next (OpenID Connect EAP ACR values).
     MinAcr {
         /// A passkey with user verification, or better.
         Phr = "phr",
@@ -21,46 +21,46 @@ words! {
 }
 
 impl MinAcr {
-    /// Whether some sign-in here reaches it. A rule that asks for more locks everybody out.
+    /// Whether any sign-in here can reach it. A rule that requires more would lock everybody out.
     pub fn is_reachable(self) -> bool {
         acr_reaches(HIGHEST_ACR, self.as_str())
     }
 }
 
-/// A bridge's rule.
+/// The rule of a bridge.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Allow {
-    /// When not empty, the only clients that may mint, by client id.
+    /// If not empty, the only clients that may mint, by `client_id`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
-    /// The request must hold one of these scopes; when empty, `bridge:<name>`. `bridge:*` is every scope of a bridge.
+    /// The request must have one of these scopes; if empty, `bridge:<name>`. `bridge:*` includes every bridge scope.
     #[serde(rename = "scopes", skip_serializing_if = "Vec::is_empty")]
     pub scopes_any: Vec<String>,
-    /// When not empty, the person must be in one of these groups.
+    /// If not empty, the person must be in one of these groups.
     #[serde(rename = "groups", skip_serializing_if = "Vec::is_empty")]
     pub groups_any: Vec<String>,
-    /// The least `acr` of the sign-in.
+    /// The minimum `acr` of the sign-in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_acr: Option<MinAcr>,
-    /// How old the sign-in may be, written in seconds.
+    /// The maximum age of the sign-in, written in seconds.
     #[serde(skip_serializing_if = "Option::is_none", with = "seconds")]
     pub max_auth_age: Option<Duration>,
-    /// Whether whoever acts for a person may have tokens that cannot say so; the audit trail always does.
+    /// Whether an actor for a person may get tokens that cannot name the actor; the audit trail always does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unnamed_actors: bool,
-    /// What must be true of the person and the sign-in beside that.
+    /// Further conditions on the person and the sign-in.
     #[serde(skip_serializing_if = "Require::is_default")]
     pub require: Require,
 }
 
-/// Conditions that a bridge may make.
+/// Conditions that a bridge may require.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Require {
-    /// The person signed in by a passkey that verified them (PIN, finger, face).
+    /// The person signed in with a passkey that verified them (PIN, fingerprint, face).
     pub user_verification: bool,
-    /// The person's e-mail address is proven.
+    /// The person's e-mail address is verified.
     pub email_verified: bool,
 }
 
@@ -71,29 +71,29 @@ impl Require {
     }
 }
 
-/// What is known about the person a token is asked for.
+/// What is known about the person for whom a token is requested.
 #[derive(Clone, Copy, Debug)]
 pub struct Person<'a> {
-    /// The groups they are in.
+    /// Their groups.
     pub groups: &'a [String],
-    /// The sign-in's methods (RFC 8176).
+    /// The authentication methods of the sign-in (RFC 8176).
     pub amr: &'a [String],
-    /// Whether their e-mail address is proven.
+    /// Whether their e-mail address is verified.
     pub email_verified: bool,
 }
 
 /// What is known about a request to mint.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The client that asks, authenticated or bound to the ceremony.
+    /// The client that makes the request, authenticated or bound to the ceremony.
     pub client_id: &'a str,
-    /// The scopes it holds: those of its token, or where a ceremony ends at the bridge those the client may ask for.
+    /// The scopes: those of its token or, if a ceremony ends at the bridge, those that the client may request.
     pub scopes: &'a [String],
     /// The sign-in's `acr`.
     pub acr: Option<&'a str>,
-    /// When the person last proved who they are.
+    /// When the person was last verified.
     pub auth_time: Time,
-    /// The present.
+    /// The current time.
     pub now: Time,
 }
 
@@ -103,34 +103,34 @@ pub enum Denied {
     /// The client is not listed.
     #[error("this client may not use the bridge")]
     Client,
-    /// None of the scopes is held.
+    /// The request has none of the scopes.
     #[error("a scope for the bridge is missing")]
     Scope,
-    /// The sign-in was not strong enough: a passkey cures it.
+    /// The sign-in was not strong enough: a sign-in with a passkey resolves it.
     #[error("the bridge needs a stronger sign-in")]
     Acr,
-    /// The sign-in is older than this, or claims to be in the future: a fresh one cures it.
+    /// The sign-in is older than this, or lies in the future: a new sign-in resolves it.
     #[error("the bridge needs a fresh sign-in")]
     AuthAge(Duration),
-    /// Somebody acts for the person, and the target's tokens have no place to say so.
+    /// Somebody acts for the person, and the target's tokens cannot name them.
     #[error("a token of this bridge cannot name who acts for the person")]
     Actor,
-    /// The sign-in was not by a passkey that verified the person: one that does cures it.
+    /// The sign-in did not use a passkey that verified the person: one that does resolves it.
     #[error("the bridge needs a sign-in with user verification")]
     UserVerification,
     /// The person is in none of the groups.
     #[error("the person is in no group that may use the bridge")]
     Group,
-    /// The person has no proven e-mail address.
+    /// The person has no verified e-mail address.
     #[error("the bridge needs a verified e-mail address")]
     Email,
 }
 
 impl Allow {
-    /// Whether the request may mint at the bridge of that name. Denials come in the order of [`Denied`]'s variants.
+    /// Whether the request may mint at the bridge with this name. Denials come in the order of [`Denied`]'s variants.
     ///
     /// # Errors
-    /// The first condition that does not hold.
+    /// The first condition that is not met.
     pub fn permits(&self, bridge: &str, request: &Request<'_>) -> Result<(), Denied> {
         if !self.clients.is_empty() && !self.clients.iter().any(|client| client == request.client_id) {
             return Err(Denied::Client);
@@ -150,10 +150,11 @@ impl Allow {
         }
     }
 
-    /// Whether tokens may be minted for this person; asked after [`Allow::permits`], in the order of [`Denied`]'s variants.
+    /// Whether tokens may be minted for this person. Call it after [`Allow::permits`]; denials come in the order of
+    /// [`Denied`]'s variants.
     ///
     /// # Errors
-    /// The first condition that does not hold.
+    /// The first condition that is not met.
     pub fn permits_person(&self, person: &Person<'_>) -> Result<(), Denied> {
         if self.require.user_verification && !is_verified(person.amr) {
             return Err(Denied::UserVerification);
@@ -167,7 +168,7 @@ impl Allow {
         Ok(())
     }
 
-    /// Whether nothing is said.
+    /// Whether nothing is configured.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -181,7 +182,7 @@ impl Allow {
     }
 }
 
-/// A passkey verified the person: `pop` with `user` (RFC 8176).
+/// Whether a passkey verified the person: `pop` with `user` (RFC 8176).
 fn is_verified(amr: &[String]) -> bool {
     ["pop", "user"].iter().all(|method| amr.iter().any(|used| used == method))
 }
@@ -256,7 +257,7 @@ mod tests {
         assert_eq!(Allow::default().permits_person(&stranger), Ok(()), "a rule that says nothing of the person");
     }
 
-    /// A client whose scopes name every bridge has each bridge's, also where a rule writes it out.
+    /// A client with the scope for every bridge has the scope of each bridge, even if a rule names it.
     #[test]
     fn every_bridge_is_also_one_that_is_named() {
         let now = sample::moment();

@@ -1,5 +1,5 @@
-//! Three sample sign-ins. Every template is rendered for them when it is saved, so that a mistake shows before the first
-//! person meets it.
+//! Three sample sign-ins. Every template is rendered for them when it is saved, so that mistakes show before the first
+//! person is affected.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use super::expression::AttributeUse;
 use super::facts::{ClientFacts, Datum, Facts, GrantFacts, Kind, PasskeyFacts, SessionFacts, UserFacts};
 use crate::clock::Time;
 
-/// The moment all samples happen at: 2026-01-01T00:00:00Z.
+/// The time of all samples: 2026-01-01T00:00:00Z.
 ///
 /// # Panics
-/// The fixed time of samples, so long ago that no sample token is valid.
+/// Never: the time is fixed and valid. It is so long ago that no sample token is valid.
 pub fn moment() -> Time {
     Time::from_timestamp(1_767_225_600, 0).expect("a moment well inside chrono's range")
 }
@@ -19,7 +19,7 @@ fn owned(items: &[&str]) -> Vec<String> {
     items.iter().map(|item| (*item).to_owned()).collect()
 }
 
-/// A user of whom everything is known, linked to each of the `sources`, and asked for with no inputs.
+/// A user with a value for every fact, linked to each of the `sources`, and without inputs.
 pub fn full(sources: &[&str]) -> Facts {
     Facts {
         inputs: BTreeMap::new(),
@@ -64,7 +64,7 @@ pub fn full(sources: &[&str]) -> Facts {
     }
 }
 
-/// A user of whom next to nothing is known, signed in without a passkey.
+/// A user with as few facts as possible, signed in without a passkey.
 pub fn bare() -> Facts {
     let mut facts = full(&[]);
     facts.links = BTreeMap::new();
@@ -86,8 +86,8 @@ pub fn bare() -> Facts {
     facts
 }
 
-/// The same sign-in of a user who has the attributes that are asked for, each as a place that says something of its value wants
-/// it, the first such. A list that is asked for at several places has something for each of them.
+/// The same sign-in of a user who has the attributes that are used. Each gets a value that the first place with
+/// examples accepts. A list that is used in several places gets a member for each of them.
 pub fn keeping(mut facts: Facts, asked: &[AttributeUse<'_>]) -> Facts {
     let (told, any): (Vec<_>, Vec<_>) = asked.iter().partition(|one| !one.examples.is_empty());
     for one in told.into_iter().chain(any) {
@@ -110,12 +110,12 @@ fn example(asked: &AttributeUse<'_>) -> Datum {
     }
 }
 
-/// The same sign-in, asked for with these inputs.
+/// The same sign-in, with these inputs.
 pub fn asking(facts: Facts, inputs: BTreeMap<String, Datum>) -> Facts {
     Facts { inputs, ..facts }
 }
 
-/// A user with long and awkward values, all of them legitimate, and an address and a telephone number nobody proved.
+/// A user with long and awkward but legitimate values, and with an unverified address and telephone number.
 pub fn awkward(sources: &[&str]) -> Facts {
     let mut facts = full(sources);
     facts.user.email_verified = false;
@@ -134,7 +134,7 @@ mod tests {
         AttributeUse { name: "a", kind, examples: examples.to_vec() }
     }
 
-    /// In whatever order the places of a template stand.
+    /// Regardless of the order of the places in a template.
     #[test]
     fn an_attribute_is_as_the_place_wants_it_that_says_so() {
         for (uses, value) in [

@@ -1,7 +1,7 @@
-//! A Google service account's key file: the key that Firebase custom tokens are signed with.
+//! The key file of a Google service account: the key that signs Firebase custom tokens.
 //!
-//! What must always hold: a file that is accepted holds a key that signs, tried here, so that a wrong file stops the
-//! start instead of the first sign-in; and nothing of the key reaches a message.
+//! What must always hold: an accepted file contains a key that can sign, which is tried here, so that a wrong file
+//! fails at start-up instead of at the first sign-in; and nothing of the key reaches a message.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::domain::secret::Secret;
 
-/// Larger files are not read: a key file is about 2.5 KiB.
+/// The maximum size of a key file, in bytes; the usual size is about 2.5 KiB.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// A service account that can sign.
@@ -23,7 +23,7 @@ pub struct ServiceAccount {
     pkcs8: Secret<Vec<u8>>,
 }
 
-/// Why a file is no usable service-account key.
+/// Why a file is not a usable service account key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceAccountError {
     /// Too large to be a key file.
@@ -37,16 +37,16 @@ pub enum ServiceAccountError {
         /// Counted from 1.
         column: usize,
     },
-    /// A member that must be there.
+    /// A required member is missing.
     #[error("the service account key file has no `{0}`")]
     Missing(&'static str),
-    /// Another kind of credentials file.
+    /// A credentials file of another kind.
     #[error("`type` is not `service_account`: download a key of a service account (console, Service accounts, Keys)")]
     WrongType,
-    /// An e-mail that no service account has.
+    /// An e-mail address that no service account has.
     #[error("`client_email` is not the e-mail of a service account (…@….gserviceaccount.com)")]
     ClientEmail,
-    /// A key id of another form.
+    /// A malformed key ID.
     #[error("`private_key_id` is not a key id (letters and digits)")]
     KeyId,
     /// Not PEM, or not the PEM of an unencrypted PKCS#8 key.
@@ -55,7 +55,7 @@ pub enum ServiceAccountError {
     /// Not an RSA key of at least 2048 bits.
     #[error("`private_key` is not an RSA key of 2048 to 8192 bits")]
     NotRsa,
-    /// The key does not sign what it verifies.
+    /// The key's signature does not verify.
     #[error("`private_key` failed its self-test: what it signs does not verify")]
     SelfTest,
 }
@@ -71,7 +71,7 @@ struct KeyFile {
 }
 
 impl ServiceAccount {
-    /// Reads the JSON key file as Google's console gives it, and tries the key.
+    /// Parses the JSON key file in the format of the Google console, and tries the key.
     ///
     /// # Errors
     /// See [`ServiceAccountError`].
@@ -80,7 +80,7 @@ impl ServiceAccount {
         if file.len() > MAX_BYTES {
             return Err(Error::TooLarge);
         }
-        // serde_json's own message may quote the value, and with it the key.
+        // serde_json's own message may contain the value, and with it the key.
         let file: KeyFile = serde_json::from_str(file)
             .map_err(|error| Error::NotJson { line: error.line(), column: error.column() })?;
         let private_key = file.private_key.map(Secret::new);
@@ -100,17 +100,17 @@ impl ServiceAccount {
         Ok(Self { client_email, project_id: file.project_id, private_key_id, pkcs8 })
     }
 
-    /// The account's e-mail: `iss` and `sub` of every custom token.
+    /// The account's e-mail address: `iss` and `sub` of every custom token.
     pub fn client_email(&self) -> &str {
         &self.client_email
     }
 
-    /// The Google Cloud project, where the file names it.
+    /// The Google Cloud project, if the file names it.
     pub fn project_id(&self) -> Option<&str> {
         self.project_id.as_deref()
     }
 
-    /// The id Google knows the key by.
+    /// The ID that Google assigned to the key.
     pub fn private_key_id(&self) -> &str {
         &self.private_key_id
     }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::bridge::testing;
 
-    /// A key made for this test: PKCS#8, too short to be accepted anywhere.
+    /// A key created for this test: PKCS#8, too short to be accepted anywhere.
     const RSA_1024: &str = "
         MIICeAIBADANBgkqhkiG9w0BAQEFAASCAmIwggJeAgEAAoGBAMDPcPhzX58wZUrufiBjPahc3PjYyyWi0o7cYuYi5sWuH7S/xywM
         4IjCBBYLhtnl2nHfjC5nJJbjbHc8WCf44ijpAMzxC2u/qO4Ko3LOwY/sRI/zi6bmWLlATMBNwKon67AZCfc/fP3VAjGX78er0yAM

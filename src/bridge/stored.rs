@@ -1,7 +1,7 @@
-//! From a stored row to a bridge that can mint, or to the reasons why it cannot.
+//! Converts a stored row into a bridge that can mint, or into the reasons why it cannot.
 //!
-//! What must always hold: a row that no longer passes its check is out of use and says why; it never keeps the others, or
-//! the server, from working. An imported key opens only in its own row.
+//! What must always hold: a row that no longer passes its checks is out of use and says why; it never affects other
+//! bridges or the server. An imported key can only be opened in its own row.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::tokens::keys::{Algorithm, KeyMaterial, PublicKey, StoredKey, Use};
 use crate::tokens::ring::SigningKey;
 use crate::tokens::seal::{MasterKey, Place, SealError};
 
-/// Calls under way at the same time for one bridge. Each has its own places, so that a target that is slow, or hangs, leaves
-/// those of the others free.
+/// The number of concurrent calls for one bridge. Each bridge has its own limit, so that a slow or hanging target does
+/// not affect the others.
 const AT_ONCE: usize = 8;
 
-/// What a server knows beside the database.
+/// What a server knows besides the database.
 #[derive(Clone, Debug, Default)]
 pub struct Home {
     /// This server's issuer.
@@ -29,16 +29,16 @@ pub struct Home {
     pub key_files: HashMap<String, Material>,
 }
 
-/// A bridge of this moment.
+/// A bridge that can mint.
 #[derive(Clone, Debug)]
 pub struct Ready {
     /// The bridge.
     pub bridge: Bridge,
-    /// What must be read for its tokens.
+    /// What must be read from the database for its tokens.
     pub needs: Needs,
-    /// The imported key it signs with; none when the key is one of ours, in the ring.
+    /// The imported key with which it signs; `None` if the key is one of ours, in the key ring.
     pub imported: Option<ImportedKey>,
-    /// Places for calls to its target.
+    /// Permits for calls to its target.
     pub(super) calls: Arc<Semaphore>,
 }
 
@@ -47,16 +47,16 @@ pub struct Ready {
 pub struct ImportedKey {
     /// The key that signs.
     pub signing: SigningKey,
-    /// Its public half as others see it; none for a shared secret, and for a service account's, which Google publishes.
+    /// Its published public half; `None` for a shared secret, and for a service account's key, which Google publishes.
     pub published: Option<(Jwks, PublicKey)>,
 }
 
 /// Why a row is out of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Its key is sealed with a master key that this server has not got yet.
+    /// Its key is sealed with a master key that this server does not have yet.
     MasterKey(String),
-    /// What is wrong with it, each in a line.
+    /// What is wrong with it, one problem per line.
     Wrong(Vec<String>),
 }
 
@@ -70,10 +70,10 @@ impl Fault {
     }
 }
 
-/// The definition of a row, with what a server knows; without an imported key.
+/// The definition in a row, completed with what the server knows; without an imported key.
 ///
 /// # Errors
-/// Why it does not read: written by a newer server, or by hand.
+/// Why it cannot be parsed: it was written by a newer server, or by hand.
 pub fn definition(row: &StoredBridge, issuer: &str) -> Result<BridgeDefinition, String> {
     let read: BridgeDefinition = serde_json::from_value(row.definition.clone())
         .map_err(|error| format!("bridge `{}`: its definition does not read: {error}", row.name))?;
@@ -96,7 +96,7 @@ pub fn ready(row: &StoredBridge, home: &Home, master: &MasterKey, now: Time) -> 
     Ok(Ready { needs: bridge.needs(), bridge, imported, calls: Arc::new(Semaphore::new(AT_ONCE)) })
 }
 
-/// The imported key of a row; none when it has none.
+/// Opens the imported key of a row; `None` if it has none.
 ///
 /// # Errors
 /// [`Fault`].
@@ -124,14 +124,14 @@ fn imported(bridge: &Bridge, now: Time) -> Result<Option<ImportedKey>, ()> {
     let Key::Imported(imported) = bridge.key() else { return Ok(None) };
     let material = match imported {
         Material::Key(key) => key.clone(),
-        // It signs no token; whoever works with it has it in the bridge.
+        // It signs no token; the code that uses it takes it from the bridge.
         Material::Short(_) => return Ok(None),
         Material::ServiceAccount(account) => {
             let pkcs8 = account.pkcs8().expose().clone();
             KeyMaterial::from_stored(Algorithm::RS256, pkcs8).map_err(drop)?
         }
     };
-    // Where a name is written, headers say it, and targets look for the key by it.
+    // A configured `kid` is in the token headers, and targets look up the key by it.
     let kid = match &bridge.plan().kid {
         KidPolicy::Fixed(written) => written.clone(),
         KidPolicy::Auto | KidPolicy::Omit => imported.id(),
@@ -154,19 +154,20 @@ fn imported(bridge: &Bridge, now: Time) -> Result<Option<ImportedKey>, ()> {
     Ok(Some(ImportedKey { signing: SigningKey::new(&stored), published }))
 }
 
-/// A key that this server makes and rotates for a bridge.
+/// A key that this server creates and rotates for a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnKey {
     /// The bridge.
     pub bridge: String,
     /// Its algorithm.
     pub algorithm: Algorithm,
-    /// How long the target may go on with the keys it has: a new one is published so long before it signs.
+    /// How long the target may continue to use the keys that it has: a new key is published for this long before it
+    /// signs.
     pub lag: chrono::Duration,
 }
 
 impl OwnKey {
-    /// The one that a bridge signs with; none when its key is somebody else's.
+    /// The key with which a bridge signs; `None` if it is not the bridge's own.
     pub fn of(bridge: &Bridge) -> Option<Self> {
         match bridge.key() {
             Key::Own(algorithm) => Some(Self {
@@ -184,17 +185,18 @@ impl OwnKey {
     }
 }
 
-/// What bridges ask of this server's keys.
+/// What bridges require of this server's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedKeys {
-    /// Those that are made for them.
+    /// The keys that are created for them.
     pub own: Vec<OwnKey>,
-    /// How long the target of any that signs with the keys of our own tokens may go on with those it has.
+    /// How long the targets of bridges that sign with the keys of our own tokens may continue to use the keys that they
+    /// have.
     pub provider_lag: chrono::Duration,
 }
 
 impl WantedKeys {
-    /// Of the bridges that are on. Rows that do not read want nothing.
+    /// What the bridges that are on require. Rows that cannot be parsed require nothing.
     pub fn of(rows: &[StoredBridge], issuer: &str) -> Self {
         let on = rows.iter().filter(|row| row.is_on() && row.sealed_key.is_none());
         let bridges: Vec<Bridge> = on.filter_map(|row| Bridge::new(definition(row, issuer).ok()?).ok()).collect();
@@ -206,8 +208,8 @@ impl WantedKeys {
     }
 }
 
-/// The bridge of these rows, other than this one, whose tokens have the same audience and are signed with the keys of our own
-/// tokens as well: to their targets the tokens of the two would be one.
+/// The name of another bridge among these rows whose tokens have the same audience and are also signed with the keys of
+/// our own tokens: their targets could not tell the tokens of the two apart.
 pub fn same_audience<'a>(rows: &'a [StoredBridge], bridge: &Bridge, issuer: &str) -> Option<&'a str> {
     let others = rows.iter().filter(|row| row.name != bridge.name());
     let same = |row: &&StoredBridge| {

@@ -1,8 +1,8 @@
-//! A bridge's claims: a JSON tree whose strings may be expressions.
+//! The claims of a bridge: a JSON tree whose strings may be expressions.
 //!
-//! What must always hold: the tree's shape and the names in it are fixed when it is saved; only leaves vary with the
-//! user. A name is visible ASCII and no name occurs twice in one object, however it is written: some parsers compare
-//! names without regard to case, and a look-alike must not pass for another claim.
+//! What must always hold: the structure of the tree and the names in it are fixed when it is saved; only leaves vary
+//! with the user. A name is visible ASCII, and no name occurs twice in one object, in any case: some parsers ignore the
+//! case of names, and a similar name must not pass for another claim.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use super::expression::{AttributeUse, EvaluationError, Expression, ExpressionPro
 use super::facts::{Context, Fact};
 use super::input::Inputs;
 
-/// Objects and lists inside one another, the outermost counted.
+/// The maximum depth of objects and lists, including the outermost.
 const MAX_DEPTH: usize = 6;
 const MAX_NODES: usize = 200;
 const MAX_NAME: usize = 128;
@@ -29,7 +29,7 @@ enum Node {
     Object(Vec<(String, Node)>),
 }
 
-/// What is wrong with a claims tree, at one place of it.
+/// What is wrong with a claims tree, at one place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateProblem {
     /// The claims must be an object (a table).
@@ -38,13 +38,13 @@ pub enum TemplateProblem {
     /// `null` has no meaning as a claim.
     #[error("null is no claim: leave the name out")]
     Null,
-    /// Deeper than any target asks for.
+    /// Deeper than any target needs.
     #[error("more than {MAX_DEPTH} levels")]
     TooDeep,
     /// More values than any token needs.
     #[error("more than {MAX_NODES} values")]
     TooMany,
-    /// A name with other characters than visible ASCII, or with quotes, backslashes or braces.
+    /// A name with characters other than visible ASCII, or with quotes, backslashes or braces.
     #[error("a name is 1 to {MAX_NAME} visible ASCII characters without quotes, backslash or braces")]
     Name,
     /// Two names that differ only in case.
@@ -56,7 +56,7 @@ pub enum TemplateProblem {
 }
 
 impl Template {
-    /// Reads a claims tree; every mistake is reported, with its place (`claims.roles[2]`).
+    /// Parses a claims tree; every mistake is reported with its place (`claims.roles[2]`).
     ///
     /// # Errors
     /// All mistakes at once.
@@ -71,12 +71,12 @@ impl Template {
         if parser.problems.is_empty() { Ok(Self { members }) } else { Err(parser.problems) }
     }
 
-    /// The names at the top.
+    /// The names at the top level.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The expression that alone makes up a claim at the top, if one does.
+    /// The expression of a top-level claim, if the claim is a single expression.
     pub fn expression(&self, name: &str) -> Option<&Expression> {
         self.members.iter().find_map(|(found, node)| match node {
             Node::Expression(expression) if found == name => Some(expression),
@@ -84,12 +84,12 @@ impl Template {
         })
     }
 
-    /// Whether something stands at a place, as far as it is made of objects.
+    /// Whether there is a value at a path of object members.
     pub fn has(&self, path: &[&str]) -> bool {
         self.find(path).is_some()
     }
 
-    /// The name that stands where the last of `path` should, written in another case.
+    /// The name that is at the last position of `path`, but in another case.
     pub fn misspelt(&self, path: &[&str]) -> Option<&str> {
         let (last, parents) = path.split_last()?;
         let members = match self.find(parents) {
@@ -100,7 +100,7 @@ impl Template {
         members.iter().map(|(name, _)| name.as_str()).find(|name| name != last && name.eq_ignore_ascii_case(last))
     }
 
-    /// Whether any expression at or below a place says what a person, a client or a device may choose.
+    /// Whether any expression at or below a path contains something that a person, a client or a device can choose.
     pub fn is_chosen(&self, path: &[&str]) -> bool {
         self.find(path).is_some_and(Node::is_chosen)
     }
@@ -116,7 +116,7 @@ impl Template {
         Some(node)
     }
 
-    /// All sources named by `link('…')` anywhere.
+    /// All sources named by `link('…')` anywhere in the tree.
     pub fn links(&self) -> Vec<&str> {
         let mut links = Vec::new();
         for (_, node) in &self.members {
@@ -125,7 +125,7 @@ impl Template {
         links
     }
 
-    /// All attributes named by `user.attr('…')` anywhere.
+    /// All attributes named by `user.attr('…')` anywhere in the tree.
     pub fn attributes(&self) -> Vec<AttributeUse<'_>> {
         let mut attributes = Vec::new();
         for (_, node) in &self.members {
@@ -134,7 +134,7 @@ impl Template {
         attributes
     }
 
-    /// Whether any expression asks for a fact that `wanted` says.
+    /// Whether any expression uses a fact for which `wanted` is true.
     pub fn asks_for(&self, wanted: fn(Fact) -> bool) -> bool {
         self.members.iter().any(|(_, node)| node.asks_for(wanted))
     }
@@ -142,7 +142,7 @@ impl Template {
     /// The claims for one sign-in.
     ///
     /// # Errors
-    /// The first leaf that has no value, with its place.
+    /// The first leaf without a value, with its place.
     pub fn render(&self, context: &Context<'_>) -> Result<Map<String, Value>, (String, EvaluationError)> {
         render_members(&self.members, context, "claims")
     }
@@ -293,7 +293,7 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'{' | b'}'))
 }
 
-/// A name as a message may show it: short, and without characters that turn a terminal or a log around.
+/// A name for use in a message: short, and without control or bidirectional characters.
 fn printable(name: &str) -> String {
     name.chars().take(40).flat_map(char::escape_default).collect()
 }

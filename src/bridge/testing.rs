@@ -1,4 +1,4 @@
-//! What the bridge tests share: a service account made for this run, and a verifier as strict as Google.
+//! Shared by the bridge tests: a service account created for this run, and a verifier as strict as Google's.
 
 use std::sync::OnceLock;
 
@@ -14,10 +14,10 @@ use super::preset::firebase;
 use super::preset::rules::Violation;
 use super::{Allow, BridgeDefinition, Material, PresetKind, ServiceAccount};
 
-/// The e-mail of [`key_file`]'s account.
+/// The e-mail address of [`key_file`]'s account.
 pub const SERVICE_ACCOUNT: &str = "firebase-adminsdk-x1@demo-idp.iam.gserviceaccount.com";
 
-/// A key file as Google's console gives it, with a key that exists in this process only.
+/// A key file in the format of the Google console, with a key that exists in this process only.
 pub fn key_file() -> &'static str {
     static FILE: OnceLock<String> = OnceLock::new();
     FILE.get_or_init(|| {
@@ -61,7 +61,7 @@ pub fn jwt_spec(claims: Value) -> BridgeDefinition {
     }
 }
 
-/// The compact form, signed RS256 by the account's key.
+/// The compact form, signed with RS256 by the account's key.
 pub fn sign(header: &Value, claims: &Value, account: &ServiceAccount) -> String {
     let pair = RsaKeyPair::from_pkcs8(account.pkcs8().expose()).unwrap();
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
@@ -71,7 +71,7 @@ pub fn sign(header: &Value, claims: &Value, account: &ServiceAccount) -> String 
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// What a strict verifier refuses a signed token for.
+/// Why a strict verifier refuses a signed token.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refusal {
     Form,
@@ -81,7 +81,7 @@ pub enum Refusal {
     Rules(Vec<Violation>),
 }
 
-/// Everything Google checks of a custom token, and its emulator does not: form, signature, clock, rules.
+/// Everything that Google checks of a custom token, and its emulator does not: form, signature, clock, rules.
 pub fn check_signed(token: &str, account: &ServiceAccount, now: i64) -> Result<(), Refusal> {
     let parts: Vec<&str> = token.split('.').collect();
     let [header, claims, signature] = parts[..] else { return Err(Refusal::Form) };

@@ -91,8 +91,8 @@ fn the_caller_learns_which_links_to_load() {
     assert_eq!(Bridge::new(spec).unwrap().link_sources(), ["firebase", "auth0"]);
 }
 
-/// A template has its attributes in the samples as it asks for them; what can never fit is found at the save, what only some
-/// people have at the minting.
+/// The samples have the attributes that a template uses. What can never fit is found when it is saved; what only some
+/// people have is found at minting.
 #[test]
 fn attributes_are_checked_when_saved_and_when_minted() {
     let claims = json!({
@@ -127,7 +127,7 @@ fn attributes_are_checked_when_saved_and_when_minted() {
     );
 }
 
-/// What nobody asks for is not read from the database.
+/// Values that nothing uses are not read from the database.
 #[test]
 fn a_bridge_needs_what_its_rule_and_template_ask_for() {
     let none = Needs { links: false, groups: false, attributes: false, passkey: false };
@@ -168,7 +168,7 @@ fn the_size_cap_is_never_below_the_real_length() {
     assert_eq!(counted - token.len(), 683 - 342, "the same but for the key, which has 2048 bits instead of 4096");
 }
 
-/// A template that puts every text and list a user or client can influence into the token.
+/// A template that puts every text and list that a user or client can influence into the token.
 fn greedy() -> Value {
     json!({
         "name": "{{ user.name? }}", "email": "{{ user.email? }}", "locale": "{{ user.locale? }}",
@@ -273,7 +273,7 @@ fn the_size_cap_counts_the_finished_token() {
     panic!("no length was refused");
 }
 
-/// Text that tries to be more than text: separators, wildcards, quotes, line ends, marks that turn around, look-alikes.
+/// Text that tries to be more than text: separators, wildcards, quotes, line breaks, bidirectional marks, look-alikes.
 fn hostile_text() -> impl Strategy<Value = String> {
     let parts = prop::sample::select(vec![
         "*",
@@ -309,7 +309,7 @@ fn hostile_text() -> impl Strategy<Value = String> {
     prop::collection::vec(parts, 0..12).prop_map(|parts| parts.concat())
 }
 
-/// Names around the reserved ones: in any case, with look-alikes and decorations.
+/// Names similar to the reserved ones: in any case, with look-alikes and decorations.
 fn any_name() -> impl Strategy<Value = String> {
     let reserved: Vec<&'static str> = target::RESERVED.into_iter().chain(firebase::RESERVED).collect();
     let near =
@@ -364,7 +364,8 @@ proptest! {
         }
     }
 
-    /// However hostile: each composed value has exactly the parts that the template wrote, or there is no token.
+    /// However hostile the input: each composed value has exactly the parts that the template wrote, or there is no
+    /// token.
     #[test]
     fn no_value_adds_a_part_to_a_composed_text(value in prop_oneof![hostile_text(), "[a-zA-Z0-9_-]{1,40}"]) {
         let bridge = Bridge::new(BridgeDefinition {

@@ -1,4 +1,4 @@
-//! What a bridge would mint, tried without anybody's sign-in: for `passmint bridges test`, the doctor and administration.
+//! Mints for a bridge as a trial, without a sign-in: for `passmint bridges test`, `passmint doctor` and administration.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,33 +9,33 @@ use super::{BridgeError, BridgeToken, Bridges, Facts, sample_moment};
 use crate::clock::Time;
 use crate::tokens::MintError;
 
-/// What was rendered for whom.
+/// One trial.
 #[derive(Debug)]
 pub struct Trial {
-    /// The name of a sample, or a person's id.
+    /// The name of a sample, or a person's ID.
     pub whom: String,
-    /// What came of it.
+    /// The result.
     pub minted: Result<BridgeToken, BridgeError>,
 }
 
 impl Trial {
-    /// Tries one set of facts.
+    /// Tries a bridge with one set of facts.
     pub fn of(whom: impl Into<String>, bridges: &Bridges, ready: &Ready, facts: &Facts, now: Time) -> Self {
         Self { whom: whom.into(), minted: bridges.try_out(ready, facts, now) }
     }
 
-    /// Tries the samples. In the past, so that a sample token is worth nothing at the target.
+    /// Tries the samples. Their time is in the past, so that a sample token is not valid at the target.
     pub fn samples(bridges: &Bridges, ready: &Ready) -> Vec<Self> {
         let samples = ready.bridge.samples();
         samples.iter().map(|(sample, facts)| Self::of(*sample, bridges, ready, facts, sample_moment())).collect()
     }
 
-    /// Whether the template refuses such people on purpose: a sample user may lack what it asks for.
+    /// Whether the template excludes such people intentionally: a sample user may lack a value that it uses.
     pub fn is_choice(&self) -> bool {
         matches!(&self.minted, Err(BridgeError::Render(error)) if error.is_choice())
     }
 
-    /// What is wrong, and what to do; none when a token was made.
+    /// What is wrong, and what to do; `None` if a token was minted.
     pub fn error(&self) -> Option<String> {
         match self.minted.as_ref().err()? {
             error @ BridgeError::Mint(MintError::NoKey { .. }) => {
@@ -45,7 +45,7 @@ impl Trial {
         }
     }
 
-    /// For programs, without the token.
+    /// The result for programs, without the token.
     pub fn document(&self) -> Value {
         match &self.minted {
             Ok(minted) => {
@@ -60,8 +60,8 @@ impl Trial {
     }
 }
 
-/// Header and claims of a token that was made here a moment ago: to be read by people, not to be trusted. What is no token is
-/// a document without a header.
+/// Header and claims of a token that was just minted here: to be shown to people, not trusted. A bridge that makes no
+/// token gives a document without a header.
 pub fn decoded(token: &str) -> (Value, Value) {
     if let Ok(document) = serde_json::from_str(token) {
         return (Value::Null, document);

@@ -1,12 +1,12 @@
-//! Names for passkeys in lists: "Apple Passwords" says more to a person than an AAGUID.
+//! Names for passkeys in lists: "Apple Passwords" tells a person more than an AAGUID.
 //!
-//! What must always hold: a name is for eyes only and decides nothing. Without attestation an authenticator can claim any
-//! AAGUID, and one that claims none (all zero) has no name.
+//! What must always hold: a name is for display only and decides nothing. Without attestation, an authenticator can
+//! claim any AAGUID, and one that claims none (all zero) has no name.
 //!
-//! To add one: a row in its place by order (a test checks the order), known from two independent sources. Sources: the
-//! community list github.com/passkeydeveloper/passkey-authenticator-aaguids (August 2026) for passkey providers; Yubico's
-//! published list of YubiKey AAGUIDs for security keys, models that share an AAGUID under their common name. Only the
-//! facts were taken, the table is our own.
+//! To add a name: a row at its place in the order (a test checks the order), confirmed by two independent sources.
+//! Sources: the community list github.com/passkeydeveloper/passkey-authenticator-aaguids (August 2026) for passkey
+//! providers; Yubico's published list of YubiKey AAGUIDs for security keys, where models that share an AAGUID have
+//! their common name. Only the facts were taken; the table is our own.
 
 use uuid::{Uuid, uuid};
 

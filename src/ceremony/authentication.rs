@@ -1,7 +1,7 @@
-//! Signing in, and proving again who one is.
+//! Signing in, and stepping up.
 //!
-//! A finish is: consume the ceremony, check the binding, read strictly, one SELECT, verify with no connection held, one
-//! conditional write.
+//! Finishing consists of: consume the ceremony, check the binding, parse strictly, one SELECT, verify with no
+//! connection held, one conditional write.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,51 +31,51 @@ use crate::domain::user::User;
 use crate::storage::addresses::{self, Claimed};
 use crate::storage::credentials::{self, StoredPasskey};
 
-/// The first call of a sign-in.
+/// The options call of a sign-in.
 pub struct BeginSignIn<'a> {
     /// The request's `Origin`.
     pub origin: Option<&'a str>,
-    /// The profile asked for by name.
+    /// The name of the requested profile.
     pub relying_party: Option<&'a str>,
-    /// The address typed, for an e-mail-first sign-in.
+    /// The e-mail address that was typed, for a sign-in that starts with it.
     pub email: Option<&'a Email>,
-    /// The checked result.
+    /// The validated result.
     pub wanted: Wanted,
-    /// Its client.
+    /// The client of the result.
     pub client: Option<&'a Client>,
-    /// Digest of the pre-session cookie.
+    /// The digest of the pre-session cookie.
     pub browser: Option<TokenDigest>,
 }
 
-/// The look-up behind an address takes whole ones of these. The rows of somebody who is known take some microseconds more
-/// than none do, which a patient caller nearby could otherwise tell by the time of the answer.
+/// The duration of the look-up for an address is rounded up to a multiple of this. The rows of a known person take some
+/// microseconds longer than none, which a patient caller nearby could otherwise detect by the response time.
 const BEAT: Duration = Duration::from_millis(10);
 
-/// Waits for a moment, whenever the wait began. The runtime's own timer counts whole milliseconds from when it is set, so what
-/// it is set after would still be told; the last of them are waited for on a thread that counts nanoseconds.
+/// Waits for a point in time, whenever the wait began. The runtime's timer counts whole milliseconds from when it is
+/// set, which would still reveal when that was; so the last ones are waited for on a thread with nanosecond precision.
 async fn until(moment: Instant) {
     const COARSE: Duration = Duration::from_millis(2);
     let left = moment.saturating_duration_since(Instant::now());
     tokio::time::sleep(left.saturating_sub(COARSE)).await;
     let rest = move || std::thread::sleep(moment.saturating_duration_since(Instant::now()));
-    // A server that stops waits for nothing.
+    // A server that is shutting down waits for nothing.
     let _ = tokio::task::spawn_blocking(rest).await;
 }
 
-/// A time rounded up to the next full beat.
+/// A duration rounded up to the next full beat.
 fn full_beats(passed: Duration) -> Duration {
     let full = passed.as_nanos() / BEAT.as_nanos();
     BEAT * u32::try_from(full).unwrap_or(u32::MAX - 1).saturating_add(1)
 }
 
-/// What the first call answers.
+/// The response of an options call.
 #[derive(Debug)]
 pub struct Begun<O> {
-    /// The ceremony's handle, for the second call.
+    /// The ceremony's ID, for the verify call.
     pub handle: PlainToken,
-    /// When the ceremony ends.
+    /// When the ceremony expires.
     pub deadline: Time,
-    /// Options for the browser.
+    /// The options for the browser.
     pub options: O,
 }
 
@@ -98,7 +98,7 @@ impl Ceremonies {
             .map(|(handle, deadline)| Begun { handle, deadline, options })
     }
 
-    /// Begins a step-up of somebody signed in.
+    /// Begins a step-up of a signed-in person.
     pub async fn begin_step_up(
         &self,
         session: &Session,
@@ -112,7 +112,7 @@ impl Ceremonies {
             return Err(CeremonyError::NoPasskeyYet);
         }
         let (mut options, state) = options::request(party, &self.policy, &listed)?;
-        // Whatever else is asked of passkeys here: presence alone makes nothing fresh.
+        // Required regardless of the policy: user presence alone makes no session fresh.
         options.user_verification = UserVerificationPolicy::Required;
         let purpose = Purpose::StepUp {
             user: user.id,
@@ -125,7 +125,7 @@ impl Ceremonies {
             .map(|(handle, deadline)| Begun { handle, deadline, options })
     }
 
-    /// Puts a ceremony away until its second call.
+    /// Stores a ceremony until its verify call.
     pub(super) async fn remember(
         &self,
         party: &RelyingParty,
@@ -147,8 +147,8 @@ impl Ceremonies {
         .await
     }
 
-    /// Puts a whole ceremony away, under a new handle. A key that its tokens want and that is just being made is waited for
-    /// here: the second call, which uses the ceremony up, finds it.
+    /// Stores a complete ceremony under a new ID. If its tokens need a key that is just being created, this waits for
+    /// the key, so that the verify call, which uses the ceremony up, finds it.
     pub(super) async fn keep(&self, ceremony: Ceremony) -> Result<(PlainToken, Time), CeremonyError> {
         if let Wanted::Tokens { client, scopes, audience, .. } = &ceremony.wanted
             && let Some(client) = self.clients.find(client)
@@ -161,7 +161,8 @@ impl Ceremonies {
         Ok((handle, deadline))
     }
 
-    /// What an e-mail-first sign-in lists: passkeys of the address's people, among decoys. Every address takes the same steps.
+    /// The credentials to list for a sign-in that starts with an e-mail address: those of the people with this address,
+    /// among decoys. The steps are the same for every address.
     async fn listed_for(&self, email: &Email, rp_id: &str) -> Result<Vec<Listed>, CeremonyError> {
         let begun = Instant::now();
         let (typed, here) = (email.as_str().to_owned(), rp_id.to_owned());
@@ -179,7 +180,7 @@ impl Ceremonies {
         Ok(listed(&passkeys))
     }
 
-    /// Ends a sign-in, a step-up, or what a backend asked somebody to prove or sign, of a ceremony that was taken.
+    /// Completes a sign-in, a step-up, or a proof or signature for a backend, after its ceremony was consumed.
     pub(super) async fn finish_taken(
         self: &Arc<Self>,
         ceremony: &Arc<Ceremony>,
@@ -231,7 +232,7 @@ impl Ceremonies {
     }
 }
 
-/// What excludeCredentials and allowCredentials list of stored passkeys.
+/// The entries in `excludeCredentials` and `allowCredentials` for stored passkeys.
 pub(super) fn listed(passkeys: &[StoredPasskey]) -> Vec<Listed> {
     passkeys
         .iter()
@@ -243,7 +244,7 @@ fn read(credential: &[u8], origins: &[String]) -> Result<Assertion, CeremonyErro
     strict::authentication(credential, &Expected { origins }).map_err(|refusal| unreadable(refusal, origins))
 }
 
-/// A wrong origin is told, with the list of right ones; everything else looks alike.
+/// A wrong origin is reported, with the list of allowed ones; all other refusals look alike.
 pub(super) fn unreadable(refusal: Refusal, origins: &[String]) -> CeremonyError {
     match refusal {
         Refusal::WrongOrigin { received } => CeremonyError::WrongOrigin { received, allowed: origins.to_vec() },
@@ -251,7 +252,7 @@ pub(super) fn unreadable(refusal: Refusal, origins: &[String]) -> CeremonyError 
     }
 }
 
-/// Challenge and RP id are checked before the look-up, so that only an answer to this very ceremony learns whether a
+/// Challenge and RP ID are checked before the look-up, so that only an answer to this very ceremony reveals whether a
 /// passkey is known here. The library checks both again.
 fn check_before_lookup(assertion: &Assertion, ceremony: &Ceremony, party: &RelyingParty) -> Result<(), CeremonyError> {
     if !bool::from(assertion.challenge.ct_eq(&ceremony.challenge)) {

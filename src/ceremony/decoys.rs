@@ -1,8 +1,9 @@
-//! Credential ids for addresses that nobody has a passkey under, so that asking does not tell who has an account.
+//! Decoy credential IDs for e-mail addresses, so that a request does not reveal who has an account.
 //!
-//! They follow from a secret of the installation and the address as the database folds it: the same on every server and at every
-//! question, in shapes that real passkeys have. With them every address lists as many passkeys as any other, whoever claims it:
-//! somebody who claims an address themselves finds their own among as many others as under one that nobody else has.
+//! They are derived from a secret of the installation and the address as the database folds it: the same on every
+//! server and for every request, in forms that real passkeys have. With them, every address lists the same number of
+//! passkeys, whoever claims it: somebody who claims an address finds their own passkeys among as many others as under
+//! an address that nobody else has.
 
 use aws_lc_rs::hmac;
 
@@ -11,33 +12,33 @@ use crate::clock::Time;
 use crate::domain::id::{PasskeyId, UserId};
 use crate::storage::credentials::StoredPasskey;
 
-/// So many passkeys an address lists: the real ones, and decoys for the rest. A verified owner who has more still has all theirs
-/// listed.
+/// The number of passkeys that an address lists: the real ones, and decoys for the rest. For a verified owner with more
+/// passkeys, all of them are listed.
 pub const LISTED: u8 = 20;
 
-/// Makes decoys. Cloning shares nothing but the key.
+/// Creates decoys. A clone shares only the key.
 #[derive(Clone)]
 pub struct Decoys(hmac::Key);
 
-/// What a listed passkey looks like from outside.
+/// A listed passkey, as visible from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Credential id.
+    /// The credential ID.
     pub id: Vec<u8>,
-    /// Transports, as they are kept for real ones.
+    /// The transports, as stored for real passkeys.
     pub transports: Vec<String>,
 }
 
 impl Decoys {
-    /// From a secret derived from the master key.
+    /// `key` is a secret derived from the master key.
     pub fn new(key: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// What an address lists: its real passkeys, and decoys that make them as many as under any other address. In the order of
-    /// their ids, which tells nothing that the ids do not.
+    /// The passkeys that an address lists: its real ones, filled up with decoys to the same number as for any other
+    /// address. They are ordered by their IDs, which reveals nothing more than the IDs do.
     pub fn among(&self, real: Vec<Listed>, address: &str, rp_id: &str) -> Vec<Listed> {
-        // All are made, however many are wanted: the same steps for every address.
+        // All decoys are computed, however many are needed: the same steps for every address.
         let mut decoys: Vec<Listed> = (0..LISTED).map(|index| self.one(address, rp_id, index)).collect();
         decoys.truncate(usize::from(LISTED).saturating_sub(real.len()));
         let mut all = real;
@@ -46,8 +47,8 @@ impl Decoys {
         all
     }
 
-    /// What an answer by a decoy is verified against, so that its refusal takes as long as that of a stored passkey's: the key of
-    /// nobody, under a handle that nobody sends, device-bound as often as real ones are.
+    /// A passkey to verify an answer by a decoy against, so that the refusal takes as long as for a stored passkey: it
+    /// has a key that nobody uses and a user handle that nobody sends, and is device-bound as often as real ones are.
     pub fn stand_in(&self, rp_id: &str, credential_id: &[u8]) -> StoredPasskey {
         let [synced, handle @ ..] = self.bytes(&[b"stand-in", rp_id.as_bytes(), credential_id]);
         let (key, synced) = (PublicKey::of_nobody(), synced >= 64);
@@ -79,8 +80,8 @@ impl Decoys {
     fn one(&self, email: &str, rp_id: &str, index: u8) -> Listed {
         let shape = self.bytes(&[b"shape", rp_id.as_bytes(), email.as_bytes(), &[index]]);
         let text = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        // The lengths and transports of the common kinds: Apple 20, Google and Windows 32 or 16, security keys 48 or 64. One
-        // in seven or so was made by a browser or an app that does not tell transports.
+        // The lengths and transports of the common kinds: Apple 20, Google and Windows 32 or 16, security keys 48 or
+        // 64. About one in seven was created by a browser or an app that reports no transports.
         let (length, transports) = match shape[0] {
             0..=71 => (20, text(&["hybrid", "internal"])),
             72..=139 => (16, text(&["hybrid", "internal"])),
@@ -137,7 +138,7 @@ mod tests {
         assert_eq!(all.len(), 100 * usize::from(LISTED), "no two are alike");
     }
 
-    /// Whoever claims an address sees their own passkeys among as many others as if nobody else did.
+    /// Somebody who claims an address sees their own passkeys among as many others as if nobody else claimed it.
     #[test]
     fn real_passkeys_take_the_place_of_decoys() {
         let decoys = Decoys::new(&[7; 32]);
@@ -169,7 +170,8 @@ mod tests {
         assert!((150..230).contains(&synced), "some of 256 are device-bound: {}", 256 - synced);
     }
 
-    /// What real passkeys have, some decoys have too, or it would tell them apart: whether transports are told or not.
+    /// Some decoys must have every property that real passkeys have, such as reporting no transports; otherwise it
+    /// would tell them apart.
     #[test]
     fn some_decoys_do_not_tell_transports() {
         let decoys = Decoys::new(&[7; 32]);

@@ -1,4 +1,5 @@
-//! The second call of a ceremony: it is taken, once and for all, and ended by what it was begun for; a refusal is written down.
+//! The verify call of a ceremony: the ceremony is consumed, for good, and completed for its purpose; a refusal is
+//! recorded.
 
 use std::sync::Arc;
 
@@ -15,17 +16,18 @@ use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::secret::{PlainToken, TokenKind};
 
 impl Ceremonies {
-    /// Ends a sign-in, a step-up, or what a backend asked somebody to prove or sign: gives what it was begun for, or refuses.
+    /// Completes a sign-in, a step-up, or a proof or signature for a backend: returns the result that was requested, or
+    /// refuses.
     pub async fn finish_authentication(self: &Arc<Self>, answer: Answer<'_>) -> Result<SignedIn, CeremonyError> {
         self.finish(&answer, async |ceremony| self.finish_taken(ceremony, &answer).await).await
     }
 
-    /// Ends a sign-up, an addition or an enrolment.
+    /// Completes a sign-up, an addition or an enrolment.
     pub async fn finish_registration(&self, answer: Answer<'_>) -> Result<Registered, CeremonyError> {
         self.finish(&answer, async |ceremony| self.register_taken(ceremony, &answer).await).await
     }
 
-    /// Ends a sign-in or a sign-up that was begun for tokens, at the endpoint where its client authenticates.
+    /// Completes a sign-in or a sign-up that was begun for tokens, at the endpoint where its client authenticates.
     pub async fn finish_for_tokens(self: &Arc<Self>, answer: Answer<'_>) -> Result<SignedIn, CeremonyError> {
         let end = async |ceremony: &Arc<Ceremony>| {
             if !matches!(ceremony.purpose, Purpose::SignUp { .. }) {
@@ -39,7 +41,7 @@ impl Ceremonies {
         self.finish(&answer, end).await
     }
 
-    /// Takes the ceremony of an answer and ends it; a refusal leaves an event in the audit trail.
+    /// Consumes the ceremony of an answer and completes it; a refusal is recorded in the audit trail.
     async fn finish<T>(
         &self,
         answer: &Answer<'_>,
@@ -50,13 +52,13 @@ impl Ceremonies {
         self.witness_refusal(&ceremony, result, answer.provenance).await
     }
 
-    /// Consumes a ceremony. After this nothing can answer it again.
+    /// Consumes a ceremony. After this, nothing can answer it again.
     async fn take(&self, handle: &str) -> Result<Arc<Ceremony>, CeremonyError> {
         let handle = PlainToken::parse(TokenKind::Ceremony, handle).ok_or(CeremonyError::ExpiredOrUsed)?;
         self.store.take(handle.digest(), self.clock.now()).await?.ok_or(CeremonyError::ExpiredOrUsed)
     }
 
-    /// Passes a result on; a refusal is first written down, with its reason.
+    /// Passes a result on; a refusal is first recorded, with its reason.
     async fn witness_refusal<T>(
         &self,
         ceremony: &Ceremony,

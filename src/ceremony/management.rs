@@ -1,4 +1,4 @@
-//! What their owner does with passkeys: list, rename, remove, lift a suspension.
+//! What owners do with their passkeys: list, rename, remove, lift a suspension.
 
 use diesel::PgConnection;
 use serde_json::json;
@@ -16,27 +16,27 @@ use crate::domain::user::User;
 use crate::storage::credentials::{self, StoredPasskey};
 use crate::storage::{StorageError, audit, sessions, unusable_passkeys, users};
 
-/// A change of one passkey.
+/// A change to a passkey.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// Another name.
+    /// A new name.
     Rename(DisplayName),
-    /// The suspension is lifted. Only by somebody who proved themselves with another passkey.
+    /// Lifts the suspension. Requires that the person was verified with another passkey.
     Resume,
 }
 
 impl Ceremonies {
-    /// The RP ids that are configured.
+    /// The RP IDs that are configured.
     pub(super) fn rp_ids(&self) -> RpIds {
         RpIds::of(&self.profiles)
     }
 
-    /// Names of a person's imported passkeys that cannot be used and that they should make anew.
+    /// The names of a person's imported passkeys that cannot be used, and that they should register again.
     pub async fn unusable_of(&self, owner: UserId) -> Result<Vec<String>, CeremonyError> {
         Ok(self.db.run(move |conn| unusable_passkeys::to_make_anew(conn, owner)).await?)
     }
 
-    /// A person's passkeys, oldest first, and what to tell their passkey managers.
+    /// A person's passkeys, oldest first, and the signals for their passkey managers.
     pub async fn passkeys_of(&self, user: &User) -> Result<(Vec<StoredPasskey>, Vec<Signal>), CeremonyError> {
         let owner = user.id;
         let passkeys = self.db.run(move |conn| credentials::of_users(conn, &[owner], None)).await?;
@@ -50,7 +50,7 @@ impl Ceremonies {
         passkeys.into_iter().find(|passkey| passkey.id == id).ok_or(CeremonyError::NotFound)
     }
 
-    /// Changes a passkey. Wants a fresh verification; somebody else's passkey is simply not there.
+    /// Changes a passkey. Requires a fresh verification; somebody else's passkey is reported as not found.
     pub async fn change(
         &self,
         session: &Session,
@@ -59,7 +59,8 @@ impl Ceremonies {
         origin: &Provenance,
     ) -> Result<StoredPasskey, CeremonyError> {
         self.require_fresh(session)?;
-        // By another one that is known: of an access token that is older than its session's last sign-in it is not.
+        // The other passkey must be known: it is not, for an access token that is older than its session's last
+        // sign-in.
         if matches!(change, Change::Resume) && session.passkey.is_none_or(|used| used == id) {
             return Err(CeremonyError::NotFresh(self.policy.fresh_verification));
         }
@@ -89,7 +90,7 @@ impl Ceremonies {
             .await?
     }
 
-    /// Removes a passkey, unless nothing would be left to sign in with. Wants a fresh verification.
+    /// Removes a passkey, unless nothing would be left to sign in with. Requires a fresh verification.
     pub async fn remove(
         &self,
         session: &Session,
@@ -121,33 +122,34 @@ impl Ceremonies {
     }
 }
 
-/// The RP ids that people sign in under.
+/// The RP IDs that people sign in under.
 #[derive(Clone, Debug)]
 pub(super) struct RpIds(Vec<String>);
 
 impl RpIds {
-    /// Those of these profiles.
+    /// The RP IDs of these profiles.
     pub(super) fn of(profiles: &RelyingParties) -> Self {
         Self(profiles.iter().map(|party| party.rp_id.clone()).collect())
     }
 
-    /// Whether a passkey is for one of them. Passkeys of another one sign nobody in: it was given up, or waits to be configured.
+    /// Whether a passkey belongs to one of them. Passkeys of another RP ID cannot be used: it was given up, or is not
+    /// configured yet.
     fn serve(&self, passkey: &StoredPasskey) -> bool {
         self.0.contains(&passkey.rp_id)
     }
 
-    /// How many passkeys are for one of them, paused ones too.
+    /// The number of passkeys that belong to one of them, including suspended ones.
     pub(super) fn count(&self, passkeys: &[StoredPasskey]) -> usize {
         passkeys.iter().filter(|passkey| self.serve(passkey)).count()
     }
 
-    /// How many of them sign their owner in.
+    /// The number of those that can be used to sign in.
     fn ways_in(&self, passkeys: &[StoredPasskey]) -> usize {
         passkeys.iter().filter(|passkey| self.serve(passkey) && passkey.suspended_at.is_none()).count()
     }
 }
 
-/// A passkey that may be removed, its owner's row locked.
+/// A passkey that may be removed; its owner's row is locked.
 pub(super) struct Removal {
     owner: User,
     pub(super) gone: StoredPasskey,
@@ -155,14 +157,14 @@ pub(super) struct Removal {
 }
 
 impl Removal {
-    /// What to tell the passkey managers afterwards.
+    /// The signals for the passkey managers afterwards.
     pub(super) fn signals(&self) -> Vec<Signal> {
         Signal::all(&self.owner, &self.left, [self.gone.rp_id.clone()])
     }
 }
 
-/// Whether a passkey may be removed: it is its owner's, and not their last way in, unless they have one `elsewhere`. The
-/// person's row is locked first, so that two parallel removals cannot leave nothing.
+/// Checks whether a passkey may be removed: it belongs to the owner, and is not their last way to sign in, unless they
+/// have one `elsewhere`. The person's row is locked first, so that two concurrent removals cannot leave nothing.
 pub(super) fn removable(
     conn: &mut PgConnection,
     owner: UserId,
@@ -180,7 +182,7 @@ pub(super) fn removable(
     Ok(Ok(Removal { owner, gone, left }))
 }
 
-/// Removes it, and ends the sessions that it opened but `spared`; gives how many.
+/// Removes it, and ends the sessions that it opened except `spared`. Returns how many ended.
 pub(super) fn take_away(
     conn: &mut PgConnection,
     removal: &Removal,

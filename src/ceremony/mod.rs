@@ -1,9 +1,10 @@
-//! Passkey ceremonies: registration and authentication in two calls each, and what their owners do with passkeys.
+//! Passkey ceremonies: registration and authentication in two calls each, and the management of passkeys by their
+//! owners.
 //!
 //! What must always hold: a ceremony is bound to its result and to everything it was begun under; it is consumed before
-//! anything is verified; the strict reader sees an answer before the library does; everything hostile gets one answer,
-//! and the audit trail the reason. State never leaves the server: a sealed state in the browser's hands could be answered
-//! twice. To add a purpose: a variant in `state.rs`, its `begin` and its arm in `finish`.
+//! anything is verified; the strict parser sees an answer before the library does; everything hostile gets the same
+//! answer, and the audit trail records the reason. State never leaves the server: sealed state in the browser could be
+//! answered twice. To add a purpose: a variant in `state.rs`, its `begin` and its arm in `finish`.
 
 pub mod aaguid;
 pub mod actions;
@@ -46,13 +47,13 @@ use crate::web::limits::Limits;
 
 /// Everything the room works with.
 pub struct Ceremonies {
-    /// What is asked of passkeys.
+    /// The requirements for passkeys.
     pub policy: policy::Policy,
     /// The relying-party profiles.
     pub profiles: relying_party::RelyingParties,
-    /// Ceremonies in flight.
+    /// Ceremonies in progress.
     pub store: store::ChallengeStore,
-    /// Credential ids for unknown addresses.
+    /// Decoy credential IDs.
     pub decoys: decoys::Decoys,
     /// The database.
     pub db: Db,
@@ -60,22 +61,22 @@ pub struct Ceremonies {
     pub clock: Clock,
     /// The clients.
     pub clients: Arc<Clients>,
-    /// Makes tokens.
+    /// Issues tokens.
     pub mint: Arc<Mint>,
-    /// Makes custom tokens.
+    /// Mints custom tokens.
     pub bridges: Arc<Bridges>,
-    /// Asked before anybody is signed in.
+    /// The hooks that are asked before a sign-in.
     pub hooks: BeforeSignIn,
-    /// How long sessions live.
+    /// The lifetimes of sessions.
     pub lifetimes: SessionLifetimes,
     /// Counts the custom tokens of each person.
     pub limits: Arc<Limits>,
-    /// The operator at the command line, as the client behind links of theirs.
+    /// The operator on the command line, as the client behind the links that they create.
     pub operator: Arc<Client>,
 }
 
 impl Ceremonies {
-    /// The client of this id that lets a ceremony happen; none when it is unknown or disabled.
+    /// The client with this ID on whose behalf a ceremony takes place; `None` if it is unknown or disabled.
     fn client_behind(&self, id: &str) -> Option<Arc<Client>> {
         if id == COMMAND_LINE { Some(Arc::clone(&self.operator)) } else { self.clients.find(id) }
     }

@@ -1,7 +1,7 @@
-//! What a ceremony remembers of the passkeys that were offered in it.
+//! What a ceremony stores about the passkeys that were offered in it.
 //!
-//! Digests, because whoever makes a passkey chooses how long its id is: the ids of a few strangers must not take the room of
-//! thousands of ceremonies.
+//! Only digests, because whoever registers a passkey chooses the length of its ID: the IDs of a few strangers must not
+//! take the space of thousands of ceremonies.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -12,22 +12,22 @@ use super::decoys::Listed;
 
 const BYTES: usize = 32;
 
-/// The credential ids that were offered, by their digests.
+/// The digests of the credential IDs that were offered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offered(Vec<[u8; BYTES]>);
 
 impl Offered {
-    /// Those of a list.
+    /// The digests for a list.
     pub fn new(listed: &[Listed]) -> Self {
         Self(listed.iter().map(|listed| digest_of(&listed.id)).collect())
     }
 
-    /// Whether this one was among them.
+    /// Whether this credential ID was offered.
     pub fn contains(&self, credential_id: &[u8]) -> bool {
         self.0.contains(&digest_of(credential_id))
     }
 
-    /// About how much memory they take, in bytes.
+    /// The approximate memory they use, in bytes.
     pub fn weight(&self) -> usize {
         self.0.len() * BYTES + 24
     }
@@ -39,7 +39,7 @@ fn digest_of(credential_id: &[u8]) -> [u8; BYTES] {
     out
 }
 
-/// One text, of all of them: ceremonies are kept as JSON where servers share them.
+/// Serialized as a single string: shared ceremonies are stored as JSON.
 impl Serialize for Offered {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0.as_flattened()))
@@ -67,7 +67,7 @@ mod tests {
         Offered::new(&listed)
     }
 
-    /// Twenty of ids that long.
+    /// Twenty IDs of this length.
     fn twenty(long: usize) -> Offered {
         offered(&[vec![1; long].as_slice(); 20])
     }

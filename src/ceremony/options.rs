@@ -1,7 +1,8 @@
-//! The options a browser is given, from the policy.
+//! The options for the browser, according to the policy.
 //!
-//! The library's state is made under "discouraged" user verification and the options are then written with the real
-//! policy: so the signature is always checked first, and a missing verification is told apart from a forgery by us.
+//! The library's state is created with "discouraged" user verification, and the options are then written with the real
+//! policy. This way the signature is always checked first, and our own code distinguishes a missing verification from a
+//! forgery.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,14 +19,15 @@ use super::error::CeremonyError;
 use super::policy::Policy;
 use super::relying_party::RelyingParty;
 
-/// What `create()` is given. These two are the library's, but for the lists of passkeys: it knows fewer words for
-/// transports than there are, and whatever an authenticator said is to be given back (WebAuthn Level 3 §5.8.4).
+/// The argument of `create()`. This type and the next are the library's, except for the lists of passkeys: the library
+/// knows fewer transports than exist, and whatever an authenticator reported must be sent back (WebAuthn Level 3
+/// §5.8.4).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PublicKeyCredentialCreationOptions {
     rp: webauthn_rs_core::proto::RelyingParty,
     user: User,
-    /// What the authenticator signs.
+    /// The challenge that the authenticator signs.
     #[serde(serialize_with = "base64url")]
     pub challenge: Vec<u8>,
     pub_key_cred_params: Vec<PubKeyCredParams>,
@@ -42,18 +44,18 @@ pub struct PublicKeyCredentialCreationOptions {
     extensions: RequestRegistrationExtensions,
 }
 
-/// What `get()` is given.
+/// The argument of `get()`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PublicKeyCredentialRequestOptions {
-    /// What the authenticator signs.
+    /// The challenge that the authenticator signs.
     #[serde(serialize_with = "base64url")]
     pub challenge: Vec<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout: Option<u32>,
     rp_id: String,
     allow_credentials: Vec<Descriptor>,
-    /// Must the authenticator verify the person?
+    /// Whether the authenticator must verify the person.
     pub user_verification: UserVerificationPolicy,
     #[serde(skip_serializing_if = "Option::is_none")]
     hints: Option<Vec<PublicKeyCredentialHints>>,
@@ -61,7 +63,7 @@ pub struct PublicKeyCredentialRequestOptions {
     extensions: Option<RequestAuthenticationExtensions>,
 }
 
-/// A passkey in a list, with its transports as the authenticator named them.
+/// A passkey in a list, with the transports that the authenticator reported.
 #[derive(Clone, Debug, Serialize)]
 struct Descriptor {
     #[serde(rename = "type")]
@@ -76,7 +78,7 @@ fn base64url<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Err
     serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Whom a passkey is made for.
+/// The account that a passkey is registered for.
 pub struct Account<'a> {
     /// User handle.
     pub handle: &'a [u8],
@@ -89,13 +91,13 @@ pub struct Account<'a> {
 /// What a caller may choose about the authenticator.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choice {
-    /// Where it may be, within the policy; none: the policy's.
+    /// Where it is located, within the policy; `None`: as the policy says.
     pub attachment: Option<AuthenticatorAttachment>,
-    /// A security key is wanted.
+    /// Whether a security key is requested.
     pub security_key: bool,
 }
 
-/// Options and state for making a passkey. `exclude` are the ones the person has already.
+/// The options and state for registering a passkey. `exclude` lists the passkeys that the person already has.
 pub fn creation(
     party: &RelyingParty,
     policy: &Policy,
@@ -109,8 +111,8 @@ pub fn creation(
         .new_challenge_register_builder(account.handle, account.name, account.display_name)
         .map_err(CeremonyError::Library)?
         .attestation(policy.attestation.clone())
-        // The library is not told what to exclude: it would call a passkey made twice hostile, where the index on
-        // credential ids tells its owner that it is there already.
+        // The exclusion list is not passed to the library: it would treat a passkey that is registered twice as
+        // hostile, whereas the unique index on credential IDs lets us tell its owner that it already exists.
         .user_verification_policy(UserVerificationPolicy::Discouraged_DO_NOT_USE);
     let (response, state) = party.library.generate_challenge_register(builder).map_err(CeremonyError::Library)?;
     let made = response.public_key;
@@ -130,13 +132,13 @@ pub fn creation(
         hints: hints(policy, choice),
         attestation: made.attestation,
         attestation_formats: made.attestation_formats,
-        // The name of the key's kind, as an unsigned hint: was it made discoverable?
+        // The `credProps` extension, an unsigned hint: whether the passkey is discoverable.
         extensions: RequestRegistrationExtensions { cred_props: Some(true), ..Default::default() },
     };
     Ok((options, state))
 }
 
-/// Options and state for using a passkey; an empty list lets any discoverable one answer.
+/// The options and state for using a passkey; with an empty list, any discoverable passkey may answer.
 pub fn request(
     party: &RelyingParty,
     policy: &Policy,
@@ -161,7 +163,7 @@ pub fn request(
     Ok((options, state))
 }
 
-/// Where a new passkey may be kept. The policy is the operator's; a request chooses within it.
+/// Where a new passkey may be stored. The policy is the operator's; a request chooses within it.
 fn attachment(policy: &Policy, choice: Choice) -> Result<Option<AuthenticatorAttachment>, CeremonyError> {
     let key = choice.security_key.then_some(AuthenticatorAttachment::CrossPlatform);
     for wanted in [choice.attachment, key].into_iter().flatten() {

@@ -1,7 +1,8 @@
-//! From a verified passkey to what the ceremony was begun for.
+//! From a verified passkey to the result of the ceremony.
 //!
-//! Two halves around the one write: [`Ceremonies::plan`] decides ids, lifetimes and keys before it (so that a missing key
-//! is noticed while nothing is written), [`Ceremonies::deliver`] signs after it (no cryptography while a connection is held).
+//! There are two halves around the single write: [`Ceremonies::plan`] decides IDs, lifetimes and keys before it (so
+//! that a missing key is noticed before anything is written), and [`Ceremonies::deliver`] signs after it (no
+//! cryptography while a connection is held).
 
 use serde_json::json;
 use url::Url;
@@ -28,7 +29,7 @@ use crate::tokens::dpop::Jkt;
 use crate::tokens::mint::{ActionOutcome, SignedOperation};
 use crate::tokens::{Grant, RefreshSeed, TokenSet};
 
-/// What a finished ceremony gives.
+/// The result of a finished ceremony.
 #[derive(Debug)]
 pub enum Given {
     /// A session: the cookie to set.
@@ -43,7 +44,7 @@ pub enum Given {
     Proof(SignedProof),
 }
 
-/// The proof of a signed operation, for the client that does it.
+/// The proof of a signed operation, for the client that performs it.
 #[derive(Debug)]
 pub struct SignedProof {
     /// The token.
@@ -52,19 +53,19 @@ pub struct SignedProof {
     pub hash: String,
 }
 
-/// What a backend is told of an action, by way of whoever did it.
+/// What a backend is told about an action, through the person who performed it.
 #[derive(Debug)]
 pub struct SignedResult {
     /// The token, for the backend alone.
     pub token: String,
-    /// What was done.
+    /// The action that was performed.
     pub action: Action,
-    /// Where our own page sends the person, with the token.
+    /// Where our own page redirects the person, with the token.
     pub return_to: Option<String>,
 }
 
 impl SignedResult {
-    /// The backend's own address with the result in it. It was registered, so it reads.
+    /// The backend's return URL with the result added. It was validated at registration, so it can be parsed.
     pub fn back(&self) -> Option<String> {
         let mut address = Url::parse(self.return_to.as_deref()?).ok()?;
         address.query_pairs_mut().append_pair("result", &self.token);
@@ -78,17 +79,17 @@ impl SignedResult {
 pub struct SignedIn {
     /// The person who signed in.
     pub user: User,
-    /// With which passkey.
+    /// The passkey that was used.
     pub passkey: StoredPasskey,
     /// The session that was opened or renewed.
     pub session: NewSession,
-    /// What they get.
+    /// The result.
     pub given: Given,
-    /// What to tell the passkey manager.
+    /// The signal for the passkey manager.
     pub signal: Signal,
 }
 
-/// A sign-in or sign-up that is written, and not yet delivered.
+/// A sign-in or sign-up that has been written, but not delivered yet.
 pub(super) struct Settled {
     pub(super) plan: Plan,
     pub(super) user: User,
@@ -96,16 +97,16 @@ pub(super) struct Settled {
     pub(super) signal: Signal,
 }
 
-/// What will be told somebody else, once it is written.
+/// What another party will be told, once it is written.
 pub(super) enum Planned {
-    /// The result of an action, and where our own page sends the person with it.
+    /// The result of an action, and where our own page redirects the person with it.
     Action(Box<ActionOutcome>, Option<String>),
     /// The proof of a signed operation.
     Proof(Box<SignedOperation>),
 }
 
-/// What is about to be written, and what will be signed afterwards. The session of a result is what its ceremony proved, and
-/// is not written.
+/// What is about to be written, and what will be signed afterwards. The session of a result only describes what its
+/// ceremony proved, and is not written.
 pub(super) struct Plan {
     pub(super) session: NewSession,
     pub(super) result: Option<Planned>,
@@ -116,8 +117,8 @@ pub(super) struct Plan {
 }
 
 impl Ceremonies {
-    /// Counts the custom token that is about to be made of this person, as it is counted wherever else one is given. To be asked
-    /// after proof, and before anything is written.
+    /// Counts the custom token that is about to be minted for this person, as at every other place that mints one. Call
+    /// it after the proof, and before anything is written.
     pub(super) fn count_mint(&self, wanted: &Wanted, owner: UserId) -> Result<(), CeremonyError> {
         let Wanted::Bridge { bridge, .. } = wanted else { return Ok(()) };
         self.limits.check_mint(owner, bridge).map_err(|failure| CeremonyError::TooManyTokens(Box::new(failure)))
@@ -131,13 +132,13 @@ impl Ceremonies {
         strength: &Strength,
         now: Time,
     ) -> Result<Plan, CeremonyError> {
-        // Before anything is written: a server that may have missed a revocation gives nothing.
+        // Checked before anything is written: a server that may have missed a revocation issues nothing.
         self.mint.keys().require_fresh()?;
         let cookie = (*wanted == Wanted::Session).then(|| PlainToken::random(TokenKind::Session));
         let life = match wanted {
             Wanted::Session => self.lifetimes,
             Wanted::Tokens { .. } => self.mint.session_lifetimes(),
-            // A custom token's session exists for the audit trail; the target opens its own.
+            // The session of a custom token exists only for the audit trail; the target opens its own.
             Wanted::Bridge { .. } | Wanted::Result { .. } => self.mint.single_token_lifetimes(),
         };
         let mut session = NewSession {
@@ -172,8 +173,9 @@ impl Ceremonies {
         Ok(Plan { session, result: None, family, cookie, key: key.cloned(), seed })
     }
 
-    /// The last question before the write, by what is `known` of this person: are they in a group that may use the client, and
-    /// can a custom token be made of them? Nobody is to be signed in, or up, for tokens that they cannot have.
+    /// The last check before the write, from what is `known` about this person: whether they are in a group that may
+    /// use the client, and whether a custom token can be minted for them. Nobody should be signed in, or signed up, for
+    /// tokens that they cannot have.
     pub(super) fn rehearse(
         &self,
         ceremony: (&Wanted, Option<&Client>),
@@ -198,7 +200,7 @@ impl Ceremonies {
         }
     }
 
-    /// Whether what is known of a person decides about what is wanted for a client.
+    /// Whether facts about a person decide the requested result for a client.
     pub(super) fn must_rehearse(wanted: &Wanted, client: &Client) -> bool {
         match wanted {
             Wanted::Bridge { .. } => true,
@@ -207,7 +209,7 @@ impl Ceremonies {
         }
     }
 
-    /// Signs what was planned, now that it is written.
+    /// Signs what was planned, after it has been written.
     pub(super) async fn deliver(
         &self,
         wanted: &Wanted,
@@ -265,7 +267,7 @@ impl Ceremonies {
         Ok(SignedIn { user, passkey, session: plan.session, given, signal })
     }
 
-    /// The person's groups, when the ID token tells them.
+    /// The person's groups, if the ID token contains them.
     async fn groups_of(&self, user: &User, client: &Client, scopes: &Scopes) -> Result<Vec<String>, CeremonyError> {
         if !self.mint.needs_groups(client, scopes, &RequestedClaims::default()) {
             return Ok(Vec::new());
@@ -311,7 +313,7 @@ impl Ceremonies {
     }
 }
 
-/// Whether the client of a result gets an ID token, and wants to hear when its session ends.
+/// Whether the client of a result gets an ID token, and wants to be notified when its session ends.
 fn tells(wanted: &Wanted, client: Option<&Client>) -> bool {
     let with_id_token = matches!(wanted, Wanted::Tokens { scopes, .. } if scopes.contains("openid"));
     with_id_token && client.is_some_and(Client::is_told_of_logout)
@@ -333,7 +335,7 @@ fn mint_request<'a>(
         client,
         scopes: &client.definition.scopes,
         audience: &[],
-        // The person is here.
+        // The person acts themselves.
         act: None,
         inputs: None,
         longest: None,

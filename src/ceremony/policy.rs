@@ -1,4 +1,4 @@
-//! What is asked of passkeys, in the WebAuthn library's words.
+//! The requirements for passkeys, in the terms of the WebAuthn library.
 
 use chrono::Duration;
 use webauthn_rs_core::proto::{
@@ -12,11 +12,11 @@ use crate::domain::counter::SyncedCounter;
 /// The policy of one server.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Must the authenticator verify the person?
+    /// Whether the authenticator must verify the person.
     pub user_verification: UserVerificationPolicy,
-    /// Must the passkey be discoverable?
+    /// Whether the passkey must be discoverable.
     pub resident_key: ResidentKeyRequirement,
-    /// Where the authenticator may be; none: anywhere.
+    /// Where the authenticator may be located; `None`: anywhere.
     pub attachment: Option<AuthenticatorAttachment>,
     /// What the browser should offer first.
     pub hints: Vec<PublicKeyCredentialHints>,
@@ -24,22 +24,22 @@ pub struct Policy {
     pub timeout: Duration,
     /// How long a ceremony may take.
     pub challenge_ttl: Duration,
-    /// What proof of its make is asked of a new authenticator.
+    /// The attestation that is requested from a new authenticator.
     pub attestation: AttestationConveyancePreference,
     /// How many passkeys one person may have.
     pub per_user: usize,
     /// What happens when a synced passkey's counter does not rise.
     pub synced_counter: SyncedCounter,
-    /// May a passkey become backup eligible after its registration?
+    /// Whether a passkey may become backup eligible after its registration.
     pub allow_backup_upgrade: bool,
-    /// How old a verification may be for a sensitive change.
+    /// The maximum age of a verification for a sensitive change.
     pub fresh_verification: Duration,
-    /// May strangers make an account?
+    /// Whether anybody may create an account.
     pub allow_sign_up: bool,
 }
 
 impl Policy {
-    /// From the configuration, which has checked the ranges.
+    /// The policy of the configuration, whose ranges have been checked.
     pub fn new(
         passkeys: &Passkeys,
         challenge_ttl: Duration,
@@ -90,7 +90,7 @@ impl Policy {
         }
     }
 
-    /// Whether user verification is demanded of every ceremony.
+    /// Whether every ceremony requires user verification.
     pub fn requires_user_verification(&self) -> bool {
         self.user_verification == UserVerificationPolicy::Required
     }

@@ -1,8 +1,9 @@
-//! Public keys that come from other systems and go to them, as COSE; and the library's document that is made of one.
+//! Public keys that are imported from and exported to other systems, as COSE; and the library's document for such a
+//! key.
 //!
-//! What must always hold: a key that is taken in has the one form of the strict reader, and its point lies on its curve,
-//! so that whoever has the private half can sign in with it; what goes out is the canonical encoding of the same key
-//! (CTAP2: integers ascending by their encoding), whatever it came as.
+//! What must always hold: an imported key has the form that the strict parser requires, and its point lies on its
+//! curve, so that the holder of the private key can sign in with it; an exported key is the canonical encoding of the
+//! same key (CTAP2: integers ascending by their encoding), whatever form it was imported in.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ParsedPublicKey};
 use serde_json::Value;
@@ -20,21 +21,21 @@ const ES256: i32 = -7;
 const ES384: i32 = -35;
 const RS256: i32 = -257;
 
-/// Why a public key is not taken.
+/// Why a public key is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyProblem {
-    /// Not one COSE_Key.
+    /// Not a single COSE_Key.
     #[error("is no COSE key ({0})")]
     Malformed(Reason),
-    /// A key of good form that the verifier does not know: another algorithm, curve or size.
+    /// A well-formed key that the verifier does not support: another algorithm, curve or size.
     #[error("is a key of an algorithm that is not supported ({0})")]
     Unsupported(i32),
-    /// Coordinates that are no point of the curve.
+    /// The coordinates are not a point on the curve.
     #[error("is no point of its curve")]
     NotOnCurve,
 }
 
-/// A public key that signatures can be verified with.
+/// A public key that can verify signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     algorithm: i32,
@@ -43,7 +44,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a COSE_Key and proves that it is one.
+    /// Parses and validates a COSE_Key.
     pub fn parse(bytes: &[u8]) -> Result<Self, KeyProblem> {
         let mut reader = Reader::new(bytes);
         let read = cose::parts(&mut reader).and_then(|parts| Ok(reader.end().map(|()| parts)?));
@@ -67,8 +68,8 @@ impl PublicKey {
         Ok(Self { algorithm, first: first.to_vec(), second: second.to_vec() })
     }
 
-    /// A key that nobody signs in with: what stands in for keys that are not stored, where their absence must not be seen. It is
-    /// the one of the examples in RFC 6979 (§A.2.5), whose private half everybody has.
+    /// A key that nobody signs in with: it stands in for keys that are not stored, where their absence must not be
+    /// visible. It is the key from the examples in RFC 6979 (§A.2.5), whose private half is public.
     pub fn of_nobody() -> Self {
         let first = [
             0x60, 0xfe, 0xd4, 0xba, 0x25, 0x5a, 0x9d, 0x31, 0xc9, 0x61, 0xeb, 0x74, 0xc6, 0x35, 0x6d, 0x68, 0xc0, 0x49,
@@ -81,7 +82,7 @@ impl PublicKey {
         Self { algorithm: ES256, first: first.to_vec(), second: second.to_vec() }
     }
 
-    /// COSE algorithm identifier.
+    /// The COSE algorithm identifier.
     pub const fn algorithm(&self) -> i32 {
         self.algorithm
     }
@@ -108,10 +109,10 @@ impl PublicKey {
         out
     }
 
-    /// The library's document of a passkey with this key. Counter and flags are kept beside it.
+    /// The library's document of a passkey with this key. Counter and flags are stored separately.
     ///
     /// # Panics
-    /// Never: the library's own document is JSON.
+    /// Never: the library's own document can be serialized.
     pub fn document(&self, credential_id: &[u8], user_verified: bool) -> Value {
         let policy = if user_verified { UserVerificationPolicy::Required } else { UserVerificationPolicy::Preferred };
         let passkey = Passkey::from(Credential {
@@ -130,7 +131,7 @@ impl PublicKey {
         serde_json::to_value(passkey).expect("the library's own document is JSON")
     }
 
-    /// The key inside the library's document; none when the document holds another kind.
+    /// The key in the library's document; `None` if the document contains another kind of key.
     pub fn of_document(document: &Value) -> Option<Self> {
         let passkey: Passkey = serde_json::from_value(document.clone()).ok()?;
         let key = passkey.get_public_key();
@@ -158,7 +159,8 @@ impl PublicKey {
     }
 }
 
-/// A whole key all the same, with an algorithm that somebody may come to support; else it is malformed.
+/// Reports a complete key with an unknown algorithm, which may be supported some day, as unsupported; anything else as
+/// malformed.
 fn unsupported(bytes: &[u8]) -> KeyProblem {
     let mut reader = Reader::new(bytes);
     let read = cose::algorithm(&mut reader).and_then(|algorithm| Ok(reader.end().map(|()| algorithm)?));

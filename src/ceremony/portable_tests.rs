@@ -1,4 +1,4 @@
-//! Keys in and out.
+//! Import and export of keys.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::json;

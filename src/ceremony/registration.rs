@@ -1,4 +1,4 @@
-//! Making a passkey: to sign up, or beside the ones somebody has.
+//! Registering a passkey: to sign up, or in addition to existing ones.
 
 use webauthn_rs::prelude::{Credential, Passkey};
 use webauthn_rs_core::proto::{RegistrationState, UserVerificationPolicy};
@@ -29,76 +29,76 @@ use crate::storage::users::NewUser;
 use crate::storage::{StorageError, audit, first_sessions, sessions, users};
 use crate::tokens::dpop::Jkt;
 
-/// The first call of a sign-up.
+/// The options call of a sign-up.
 pub struct BeginSignUp<'a> {
     /// The request's `Origin`.
     pub origin: Option<&'a str>,
-    /// The profile asked for by name.
+    /// The name of the requested profile.
     pub relying_party: Option<&'a str>,
-    /// The address typed; it stays unverified.
+    /// The e-mail address that was typed; it stays unverified.
     pub email: Option<&'a Email>,
-    /// The name typed.
+    /// The name that was typed.
     pub name: Option<&'a DisplayName>,
-    /// The checked result.
+    /// The validated result.
     pub wanted: Wanted,
-    /// Its client.
+    /// The client of the result.
     pub client: Option<&'a Client>,
-    /// Digest of the pre-session cookie.
+    /// The digest of the pre-session cookie.
     pub browser: Option<TokenDigest>,
-    /// What is asked of the authenticator.
+    /// The caller's choice of authenticator.
     pub choice: Choice,
 }
 
-/// The first call of somebody who adds a passkey.
+/// The options call of a person who adds a passkey.
 pub struct BeginAdd<'a> {
-    /// In which session.
+    /// Their session.
     pub session: &'a Session,
-    /// The person who adds a passkey.
+    /// The person.
     pub user: &'a User,
-    /// The app that asks, by its access token; none: our own page.
+    /// The app that makes the request with its access token; `None`: our own page.
     pub asked_by: Option<&'a Client>,
     /// The request's `Origin`.
     pub origin: Option<&'a str>,
-    /// The profile asked for by name.
+    /// The name of the requested profile.
     pub relying_party: Option<&'a str>,
-    /// Digest of the pre-session cookie.
+    /// The digest of the pre-session cookie.
     pub browser: Option<TokenDigest>,
-    /// What is asked of the authenticator.
+    /// The caller's choice of authenticator.
     pub choice: Choice,
 }
 
-/// What a finished registration gives.
+/// The result of a registration.
 #[derive(Debug)]
 pub enum Registered {
     /// A new account, signed in.
     SignedUp(Box<SignedIn>),
-    /// One more passkey.
+    /// An additional passkey.
     Added {
         /// The passkey.
         passkey: Box<StoredPasskey>,
-        /// What to tell the passkey manager.
+        /// The signal for the passkey manager.
         signal: Signal,
     },
-    /// A passkey that a backend permitted.
+    /// A passkey registered with a backend's permission.
     Enrolled {
         /// The passkey.
         passkey: Box<StoredPasskey>,
-        /// What to tell the passkey manager.
+        /// The signal for the passkey manager.
         signal: Signal,
-        /// What to tell the backend.
+        /// The result for the backend.
         result: Box<SignedResult>,
     },
 }
 
 impl Ceremonies {
-    /// Begins a sign-up by passkey alone. Nothing is stored of the person until the passkey is verified, and the answer
-    /// is the same whether the address is known or not.
+    /// Begins a sign-up with a passkey alone. Nothing about the person is stored until the passkey is verified, and the
+    /// response is the same whether or not the address is known.
     pub async fn begin_sign_up(
         &self,
         begin: BeginSignUp<'_>,
     ) -> Result<Begun<PublicKeyCredentialCreationOptions>, CeremonyError> {
-        // Nobody who is just being made is in a group, so a client for the members of groups gives a newcomer nothing. Said
-        // before a passkey is made that nobody could use.
+        // A new person is in no group, so a client that is restricted to groups would give them nothing. This is
+        // reported before a passkey is created that nobody could use.
         let for_members = begin.client.is_some_and(|client| !client.definition.allowed_groups.is_empty());
         if !self.policy.allow_sign_up || for_members {
             return Err(CeremonyError::SignUpClosed);
@@ -106,7 +106,7 @@ impl Ceremonies {
         let profile = begin.client.and_then(|client| client.definition.relying_party.as_deref());
         let party = self.profiles.choose(begin.origin, begin.relying_party, profile)?;
         let user = UserId::random();
-        // Version 4 on purpose: version 7 would tell when the account was made.
+        // Version 4 on purpose: version 7 would reveal when the account was created.
         let handle = crate::random::uuid().into_bytes().to_vec();
         let (email, name) = (begin.email.map(Email::as_str), begin.name.map(DisplayName::as_str));
         let label = anonymous_label(user);
@@ -128,8 +128,8 @@ impl Ceremonies {
             .map(|(handle, deadline)| Begun { handle, deadline, options })
     }
 
-    /// Begins adding a passkey. Wants a fresh verification: a stolen cookie must not become a permanent key. An app adds one
-    /// for its own relying party, from an origin of its own.
+    /// Begins adding a passkey. Requires a fresh verification: a stolen cookie must not become a permanent key. An app
+    /// adds a passkey for its own relying party, from its own origin.
     pub async fn begin_add(
         &self,
         begin: BeginAdd<'_>,
@@ -145,7 +145,8 @@ impl Ceremonies {
         self.begin_adding(party, adding, (begin.origin, begin.browser), begin.choice).await
     }
 
-    /// Begins making a passkey for somebody whom a trusted issuer speaks for, in the session that was opened for it.
+    /// Begins the registration of a passkey for a person whom a trusted issuer vouches for, in the session that was
+    /// opened for it.
     pub async fn begin_vouched(
         &self,
         user: &User,
@@ -180,7 +181,7 @@ impl Ceremonies {
             .map(|(handle, deadline)| Begun { handle, deadline, options })
     }
 
-    /// Refuses unless the session's verification is fresh.
+    /// Refuses if the session's verification is not fresh.
     pub fn require_fresh(&self, session: &Session) -> Result<(), CeremonyError> {
         if session.is_fresh(self.clock.now(), self.policy.fresh_verification) {
             Ok(())
@@ -189,7 +190,7 @@ impl Ceremonies {
         }
     }
 
-    /// Ends a sign-up, an addition or an enrolment, of a ceremony that was taken.
+    /// Completes a sign-up, an addition or an enrolment, after its ceremony was consumed.
     pub(super) async fn register_taken(
         &self,
         ceremony: &Ceremony,
@@ -228,7 +229,7 @@ impl Ceremonies {
         }
     }
 
-    /// Reads and verifies a new passkey. What only its owner decides (id, name) is filled in later.
+    /// Parses and verifies a new passkey. What depends on its owner (ID, name) is filled in later.
     fn verify_new(
         &self,
         credential: &[u8],
@@ -298,7 +299,7 @@ impl Ceremonies {
         };
         let name = default_name(made.aaguid, origin, &[]);
         let passkey = made.into_stored(person.id, person.handle, name, now, Some(now));
-        // Nobody else knows anything of somebody who is just being made.
+        // Nothing else is known about a person who is just being created.
         self.rehearse((&ceremony.wanted, client), &plan.session, (&user, &passkey), Known::default())?;
         let mut event = Self::sign_in_event(EventKind::UserCreated, &plan.session, &user, &passkey, origin);
         if self.hooks.are_asked(ceremony.wanted.client()) {
@@ -342,10 +343,11 @@ impl Ceremonies {
         let decided = self
             .db
             .tx(move |conn| {
-                // Lock → decide → write: two parallel adds must not pass the limit together.
+                // Lock → decide → write: two concurrent additions must not pass the limit together.
                 let Some(owner) = users::lock(conn, user)? else { return Ok(Err(CeremonyError::NotSignedIn)) };
-                // The epoch rises with whatever takes something away: a passkey removed since may have been a thief's,
-                // and with it goes what was begun before. Another passkey added since changes nothing here.
+                // The epoch rises whenever something is removed: a passkey that was removed since may have been a
+                // thief's, which also invalidates what was begun before. Another passkey added since makes no
+                // difference.
                 if owner.status == UserStatus::Disabled || owner.epoch != epoch {
                     return Ok(Err(CeremonyError::Refused("the account changed meanwhile")));
                 }
@@ -384,7 +386,7 @@ impl Ceremonies {
     }
 }
 
-/// The credential id exists, whoever's it is: refused, never replaced.
+/// The credential ID already exists, whoever owns it: the new one is refused, and never replaces it.
 pub(super) fn taken_already(error: StorageError) -> CeremonyError {
     match error {
         StorageError::Conflict { constraint } if constraint == "credential_index_pkey" => {
@@ -394,7 +396,7 @@ pub(super) fn taken_already(error: StorageError) -> CeremonyError {
     }
 }
 
-/// Who adds a passkey, in which session, and through which app.
+/// The person who adds a passkey, their session, and the app they use.
 struct Adding<'a> {
     user: &'a User,
     session: SessionId,
@@ -402,7 +404,7 @@ struct Adding<'a> {
     client: Option<String>,
 }
 
-/// Somebody about to have an account.
+/// A person who is about to have an account.
 struct Person<'a> {
     id: UserId,
     handle: &'a [u8],
@@ -410,7 +412,7 @@ struct Person<'a> {
     name: Option<&'a str>,
 }
 
-/// A verified passkey without an owner yet.
+/// A verified passkey that has no owner yet.
 pub(super) struct NewPasskey {
     rp_id: String,
     credential_id: Vec<u8>,
@@ -449,7 +451,7 @@ impl NewPasskey {
             transports: self.transports,
             aaguid: self.aaguid,
             resident: self.resident,
-            // A statement may have been verified by the library, but no trusted roots are configured to vouch for it.
+            // The library may have verified an attestation statement, but no trusted roots are configured.
             attested: false,
             name,
             created_at: now,
@@ -461,7 +463,7 @@ impl NewPasskey {
     }
 }
 
-/// The provider's name, else the browser's; numbered when the person has one of that name.
+/// The name of the provider, otherwise of the browser; numbered if the person already has one with that name.
 pub(super) fn default_name(aaguid: Option<uuid::Uuid>, origin: &Provenance, existing: &[StoredPasskey]) -> String {
     let base = match (aaguid.and_then(aaguid::name), &origin.user_agent) {
         (Some(provider), _) => provider.to_owned(),

@@ -1,6 +1,6 @@
-//! Relying-party profiles: which origins belong to which RP id.
+//! Relying-party profiles: which origins belong to which RP ID.
 //!
-//! The profile is chosen by exact match of a configured origin, never derived from a request.
+//! The profile is chosen by an exact match of a configured origin, never derived from a request.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use webauthn_rs_core::WebauthnCore;
 use super::error::CeremonyError;
 use crate::domain::native_apps::NativeApps;
 
-/// One profile.
+/// A relying-party profile.
 pub struct RelyingParty {
     /// Its name in the configuration.
     pub name: String,
-    /// The RP id its passkeys are bound to.
+    /// The RP ID that its passkeys are bound to.
     pub rp_id: String,
     /// Name shown in the browser's dialog.
     pub display_name: String,
-    /// The origins it is used from, byte-exact: its own, then the related ones.
+    /// The origins where it is used, compared byte for byte: its own, followed by the related ones.
     pub origins: Vec<String>,
-    /// How many of them are its own.
+    /// The number of its own origins.
     own: usize,
     /// The native apps that use its passkeys.
     apps: NativeApps,
@@ -28,8 +28,8 @@ pub struct RelyingParty {
 }
 
 impl RelyingParty {
-    /// Makes a profile. Its own origins and the related ones, of other domains, were checked by the configuration: web
-    /// origins, or `android:apk-key-hash:…`.
+    /// Creates a profile. Its own origins and the related ones, on other domains, were validated by the configuration:
+    /// web origins, or `android:apk-key-hash:…`.
     pub fn new(
         name: &str,
         rp_id: &str,
@@ -41,19 +41,19 @@ impl RelyingParty {
         let own = origins.len();
         origins.extend(related);
         let urls = origins.iter().filter_map(|origin| Url::parse(origin).ok()).collect();
-        // The library compares origins as URLs; the strict reader in front of it compares bytes.
+        // The library compares origins as URLs; the strict parser before it compares bytes.
         let library =
             WebauthnCore::new_unsafe_experts_only(display_name, rp_id, urls, timeout, Some(false), Some(false));
         let (name, rp_id, display_name) = (name.to_owned(), rp_id.to_owned(), display_name.to_owned());
         Self { name, rp_id, display_name, origins, own, apps, library }
     }
 
-    /// The origins under its RP id, and the related ones.
+    /// The origins under its RP ID, and the related ones.
     fn own_and_related(&self) -> (&[String], &[String]) {
         self.origins.split_at(self.own)
     }
 
-    /// Whether the profile is used from this origin.
+    /// Whether the profile is used at this origin.
     pub fn has_origin(&self, origin: &str) -> bool {
         self.origins.iter().any(|own| own == origin)
     }
@@ -66,7 +66,7 @@ pub struct RelyingParties {
 }
 
 impl RelyingParties {
-    /// The profiles, and which of them is the default. None when there is no such index.
+    /// The profiles, and the index of the default one. `None` if there is no such index.
     pub fn new(profiles: Vec<RelyingParty>, default: usize) -> Option<Self> {
         (default < profiles.len()).then_some(Self { profiles, default })
     }
@@ -81,14 +81,15 @@ impl RelyingParties {
         self.profiles.iter().find(|profile| profile.name == name)
     }
 
-    /// The profile used from this origin.
+    /// The profile that is used at this origin.
     pub fn for_origin(&self, origin: &str) -> Option<&RelyingParty> {
         self.profiles.iter().find(|profile| profile.has_origin(origin))
     }
 
-    /// The web origins that the document about related origins lists at a host: those of the RP id of that name, so that no
-    /// domain vouches for another's. A host of any other name may be what a proxy calls this server, and stands for the
-    /// default profile. Related ones come first: browsers ask for no others, and take no more than five names.
+    /// The web origins that the related-origins document lists at a host: those of the RP ID with that name, so that no
+    /// domain vouches for another one's origins. A host with any other name may be an internal name of this server, and
+    /// stands for the default profile. Related origins come first: browsers check only those, and accept no more than
+    /// five names.
     pub fn published_at(&self, host: &str) -> Vec<&str> {
         let mut parties: Vec<&RelyingParty> =
             self.profiles.iter().filter(|profile| profile.rp_id.eq_ignore_ascii_case(host)).collect();
@@ -101,9 +102,9 @@ impl RelyingParties {
         all.filter(|origin| origin.starts_with("http")).collect()
     }
 
-    /// The native apps that a host vouches for: those of the RP id of that name, else of the profile whose website it is. Only a
-    /// host that no profile names stands for the default one: Android believes every host that it asks, so none may speak for
-    /// the apps of another.
+    /// The native apps that a host vouches for: those of the RP ID with that name, otherwise of the profile whose
+    /// website it is. Only a host that no profile names stands for the default profile: Android trusts every host that
+    /// it asks, so none may vouch for the apps of another.
     pub fn apps_at(&self, host: &str) -> Vec<&NativeApps> {
         let is_host = |origin: &String| {
             let url = Url::parse(origin).ok();
@@ -125,8 +126,8 @@ impl RelyingParties {
         self.profiles.iter()
     }
 
-    /// Chooses the profile of a ceremony: by the request's `Origin` alone when it has one; otherwise by the profile asked
-    /// for by name, else the client's, else the default.
+    /// Chooses the profile of a ceremony: only by the request's `Origin` if it has one, otherwise by the requested
+    /// name, then the client's profile, then the default.
     pub fn choose(
         &self,
         origin: Option<&str>,

@@ -1,7 +1,7 @@
-//! The heart of a finish: look up, verify, record. No connection is held while the signature is verified.
+//! The core of completing a ceremony: look up, verify, record. No connection is held while the signature is verified.
 //!
-//! A sign-in, which is most of what happens here, looks up and records together with others; what is rarer does all of it on one
-//! blocking thread.
+//! A sign-in, the most frequent case, is looked up and recorded in a batch with others; the rarer cases do everything
+//! on one blocking thread.
 
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ use crate::storage::sign_in::{NewSignIn, VerifiedAssertion};
 use crate::storage::{StorageError, assertions, audit, sessions, unusable_passkeys, users};
 use crate::tokens::dpop::Jkt;
 
-/// Why an answer by a decoy is refused, and one by a passkey that was removed between the two calls.
+/// Why an answer by a decoy is refused, and by a passkey that was removed between the two calls.
 const NOT_STORED: &str = "an offered credential is not stored";
 
-/// A read answer to a ceremony that was consumed and whose binding was checked.
+/// A parsed answer to a ceremony that was consumed and whose binding was checked.
 pub(super) struct Answered {
     pub(super) ceremony: Arc<Ceremony>,
     pub(super) client: Option<Arc<Client>>,
@@ -41,14 +41,14 @@ pub(super) struct Answered {
     pub(super) origin: Provenance,
 }
 
-/// Whether the account is made with the sign-in.
+/// Whether the account is created by the sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Newcomer {
     Yes,
     No,
 }
 
-/// A passkey whose signature is good, and its owner, as they were when they were read.
+/// A passkey with a valid signature, and its owner, both as they were when read.
 struct Proven {
     passkey: StoredPasskey,
     user: User,
@@ -63,14 +63,14 @@ impl Proven {
     }
 }
 
-/// What an answer with a good signature is.
+/// The verdict on an answer with a valid signature.
 enum Judged {
     Proven(Proven),
     /// Somebody may hold a copy of the passkey.
     CounterFell(StoredPasskey, User),
 }
 
-/// A write that is decided.
+/// A write that has been decided.
 struct Prepared {
     proven: Proven,
     plan: Plan,
@@ -79,14 +79,14 @@ struct Prepared {
 }
 
 impl Ceremonies {
-    /// Finds the passkey, verifies the answer and records what it is for, but for a sign-in. Blocks.
+    /// Finds the passkey, verifies the answer and records the result, except for a sign-in. Blocks.
     pub(super) fn settle(&self, answered: &Answered) -> Result<Settled, CeremonyError> {
         let proven = self.prove(answered)?;
         self.record(answered, proven)
     }
 
-    /// Settles a sign-in: look-up and write are asked together with those of others. Hooks are asked in between, while nothing
-    /// of the database is held; what they waited for may have changed everything: the write repeats every condition.
+    /// Settles a sign-in: look-up and write are batched with those of others. Hooks are asked in between, while no
+    /// database resources are held. Everything may have changed in the meantime, so the write repeats every condition.
     pub(super) async fn settle_sign_in(self: &Arc<Self>, answered: Answered) -> Result<Settled, CeremonyError> {
         let answered = Arc::new(answered);
         let party = self.party_asked(&answered)?;
@@ -148,7 +148,7 @@ impl Ceremonies {
         Ok(Settled { plan, user, passkey, signal })
     }
 
-    /// Finds out, off the server's threads, why a sign-in is refused.
+    /// Determines on a blocking thread why a sign-in is refused.
     async fn off_thread(
         self: &Arc<Self>,
         answered: &Arc<Answered>,
@@ -158,7 +158,7 @@ impl Ceremonies {
         self.db.offload(move |_| why(&room, &answered)).await?
     }
 
-    /// Asks the hooks about a sign-in or sign-up that is proven, and not written.
+    /// Asks the hooks about a sign-in or sign-up that is proven, but not written yet.
     pub(super) async fn ask_hooks(
         &self,
         wanted: &Wanted,
@@ -218,7 +218,7 @@ impl Ceremonies {
         if expected.is_some_and(|expected| expected != user.id) {
             return Err(CeremonyError::Foreign("person"));
         }
-        // Only now, after proof, may the person learn why they are refused.
+        // Only after the proof may the person learn why they are refused.
         if user.status == UserStatus::Disabled {
             return Err(CeremonyError::SignInRefused(SignInRefusal::AccountDisabled));
         }
@@ -232,7 +232,7 @@ impl Ceremonies {
         Ok(Judged::Proven(Proven { passkey, user, rule, user_verified }))
     }
 
-    /// Decides all that is written of what was proven.
+    /// Decides everything that is written for a proven answer.
     fn prepare(&self, answered: &Answered, mut proven: Proven, kind: EventKind) -> Result<Prepared, CeremonyError> {
         let Answered { ceremony, client, key, assertion, origin } = answered;
         let strength = proven.strength(assertion);
@@ -267,14 +267,14 @@ impl Ceremonies {
         Ok(Prepared { proven, plan, write, event })
     }
 
-    /// Writes what was proven. Blocks.
+    /// Writes a proven answer. Blocks.
     fn record(&self, answered: &Answered, proven: Proven) -> Result<Settled, CeremonyError> {
         let Answered { ceremony, client, assertion, origin, .. } = answered;
         let strength = proven.strength(assertion);
         let Prepared { proven, plan, write, event } = self.prepare(answered, proven, EventKind::SteppedUp)?;
         let Proven { passkey, user, .. } = proven;
         match &ceremony.purpose {
-            // It was asked for, whatever the policy is: without it the session would be no fresher than before.
+            // Required regardless of the policy: without it, the session would be no fresher than before.
             Purpose::StepUp { .. } if !write.user_verified => return Err(CeremonyError::UserVerificationMissing),
             Purpose::Prove { permit, .. } => {
                 return self.record_proof((permit, &write), plan, (passkey, user), &strength, origin);
@@ -297,7 +297,7 @@ impl Ceremonies {
         Ok(Settled { plan, user, passkey, signal })
     }
 
-    /// The write's conditions did not hold any more: something changed since the rows were read. Says what.
+    /// Why the write did nothing: its conditions are no longer met, because something changed since the rows were read.
     pub(super) fn why_not_written(
         &self,
         passkey: &StoredPasskey,
@@ -312,12 +312,13 @@ impl Ceremonies {
             Some((_, owner)) if owner.status == UserStatus::Disabled => {
                 CeremonyError::SignInRefused(SignInRefusal::AccountDisabled)
             }
-            // Before the epoch, which rises with it.
+            // Checked before the epoch, which rises with it.
             Some((stored, _)) if stored.suspended_at.is_some() => {
                 CeremonyError::SignInRefused(SignInRefusal::PasskeyPaused)
             }
             Some((_, owner)) if owner.epoch != user.epoch => CeremonyError::Refused("the account changed meanwhile"),
-            // The rule of now: the passkey may have been an imported one whose first use came meanwhile.
+            // The current rule applies: the passkey may have been an imported one that was used for the first time in
+            // the meantime.
             Some((stored, owner))
                 if !stored.counter_rule(self.policy.synced_counter).accepts(stored.sign_count, sign_count) =>
             {
@@ -327,7 +328,7 @@ impl Ceremonies {
         })
     }
 
-    /// Suspends a passkey whose counter went back: somebody may hold a copy. The stored counter stays.
+    /// Suspends a passkey whose counter went back: somebody may hold a copy. The stored counter is kept.
     fn suspend(
         &self,
         passkey: &StoredPasskey,
@@ -344,11 +345,11 @@ impl Ceremonies {
             ..Event::new(EventKind::CloneSuspected, now, origin)
         };
         self.db.blocking_tx(|conn| {
-            // The person first, as wherever passkeys are changed.
+            // The person is locked first, as wherever passkeys are changed.
             users::lock(conn, user.id)?;
             if credentials::suspend(conn, passkey.id, "counter went back", now)? {
-                // Whoever holds the copy may hold one of these, or have begun to add a passkey of their own: no change by them
-                // without another passkey's proof.
+                // The holder of a copy may have one of these sessions, or have begun to add a passkey: any change in
+                // them requires proof with another passkey.
                 sessions::make_stale(conn, user.id, passkey.id)?;
                 users::raise_epoch(conn, user.id, now)?;
                 audit::insert(conn, &event)?;
@@ -359,8 +360,8 @@ impl Ceremonies {
         Ok(CeremonyError::Refused("the counter did not rise"))
     }
 
-    /// Refuses an answer by a passkey that was offered and is not stored, after the steps of one that is: the time would tell
-    /// decoys from real ones.
+    /// Refuses an answer by a passkey that was offered but is not stored, with the same steps as for a stored one:
+    /// otherwise the time would distinguish decoys from real passkeys.
     fn refuse_decoy(&self, answered: &Answered) -> Result<CeremonyError, CeremonyError> {
         let Answered { ceremony, assertion, .. } = answered;
         let Purpose::SignIn { state, .. } = &ceremony.purpose else { return Err(CeremonyError::Foreign("kind")) };
@@ -370,26 +371,26 @@ impl Ceremonies {
         match proof.and_then(|()| self.verify(assertion, state, party, &passkey)) {
             Err(fault @ CeremonyError::Storage(_)) => Err(fault),
             Err(_) => Ok(CeremonyError::Refused(NOT_STORED)),
-            // Everybody has that key.
+            // The private half of that key is public.
             Ok(_) => Ok(CeremonyError::Refused("a decoy was answered with the key that stands in for it")),
         }
     }
 
-    /// Why there is no passkey to an answer. Blocks.
+    /// Why there is no passkey for an answer. Blocks.
     fn not_found(&self, answered: &Answered) -> Result<CeremonyError, CeremonyError> {
         if !is_discoverable(&answered.ceremony) {
-            // After an e-mail was typed this would tell decoys from real ones.
+            // After an e-mail address was typed, this would distinguish decoys from real passkeys.
             return Ok(CeremonyError::Refused(NOT_STORED));
         }
         let (rp_id, id) = (&self.party_asked(answered)?.rp_id, &answered.assertion.credential_id);
-        // Not unknown, and so no reason to have it deleted from its passkey manager.
+        // It is not unknown, so its passkey manager must not be told to delete it.
         if self.db.blocking(|conn| unusable_passkeys::is_stored(conn, rp_id, id))? {
             return Ok(CeremonyError::Refused("an imported passkey of an algorithm that is not supported"));
         }
         Ok(CeremonyError::UnknownPasskey { rp_id: rp_id.clone(), credential_id: id.clone() })
     }
 
-    /// Verifies the signature and the flags; gives whether the person was verified.
+    /// Verifies the signature and the flags. Returns whether the person was verified.
     fn verify(
         &self,
         assertion: &Assertion,
@@ -404,11 +405,11 @@ impl Ceremonies {
             return Err(CeremonyError::Refused("the passkey became backup eligible"));
         }
         let credential = Credential {
-            // The counter is compared by us, in the writing statement; the snapshot's would race.
+            // Our writing statement compares the counter; a comparison with the snapshot would race.
             counter: 0,
             backup_eligible: passkey.backup_eligible || upgraded,
             backup_state: passkey.backup_state,
-            // Missing user verification is told apart below, after the signature.
+            // Missing user verification is detected below, after the signature.
             registration_policy: UserVerificationPolicy::Discouraged_DO_NOT_USE,
             ..document.into()
         };
@@ -423,12 +424,13 @@ impl Ceremonies {
     }
 }
 
-/// Whether no passkeys were offered, so that the answer tells who it is.
+/// Whether no passkeys were offered, so that the answer determines the person.
 fn is_discoverable(ceremony: &Ceremony) -> bool {
     matches!(&ceremony.purpose, Purpose::SignIn { offered: None, .. })
 }
 
-/// A sign-in without a user name must bring the handle, and any handle must be the one the passkey was made under.
+/// A sign-in without a user name must contain the user handle, and any handle must be the one the passkey was
+/// registered with.
 fn check_handle(assertion: &Assertion, passkey: &StoredPasskey, discoverable: bool) -> Result<(), CeremonyError> {
     match (&assertion.user_handle, &passkey.user_handle) {
         (None, _) if discoverable => Err(CeremonyError::Refused("the user handle is missing")),

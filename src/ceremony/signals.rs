@@ -1,7 +1,7 @@
 //! What a browser tells the passkey manager after a change (WebAuthn Level 3 §5.1.10, the signal methods).
 //!
-//! Always complete for its RP id and read in the transaction that made the change: a partial list would make managers hide
-//! passkeys that still work.
+//! Always complete for its RP ID, and read in the transaction that made the change: with a partial list, managers would
+//! hide passkeys that still work.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,24 +11,24 @@ use utoipa::ToSchema;
 use crate::domain::user::User;
 use crate::storage::credentials::StoredPasskey;
 
-/// The facts for `signalAllAcceptedCredentials` and `signalCurrentUserDetails`, for one RP id.
+/// The arguments of `signalAllAcceptedCredentials` and `signalCurrentUserDetails`, for one RP ID.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Signal {
-    /// The passkeys' own RP id.
+    /// The RP ID of the passkeys.
     pub rp_id: String,
-    /// The user handle, base64url. Not the `sub`.
+    /// The user handle, base64url. It differs from the `sub`.
     pub user_id: String,
-    /// Every credential id the person has under this RP id, base64url; suspended ones too.
+    /// The credential IDs of all the user's passkeys under this RP ID, base64url, including suspended ones.
     pub all_accepted_credential_ids: Vec<String>,
-    /// User name to show.
+    /// The user name to show.
     pub name: String,
-    /// Display name to show.
+    /// The display name to show.
     pub display_name: String,
 }
 
 impl Signal {
-    /// For one RP id.
+    /// Builds the signal for one RP ID.
     pub fn new<'a>(user: &User, rp_id: &str, credential_ids: impl IntoIterator<Item = &'a [u8]>) -> Self {
         Self {
             rp_id: rp_id.to_owned(),
@@ -39,7 +39,7 @@ impl Signal {
         }
     }
 
-    /// For every RP id in `rp_ids`, from all the person's passkeys.
+    /// Builds the signals for every RP ID in `rp_ids` and for those of the person's passkeys.
     pub fn all(user: &User, passkeys: &[StoredPasskey], rp_ids: impl IntoIterator<Item = String>) -> Vec<Self> {
         let mut rp_ids: Vec<String> = rp_ids.into_iter().collect();
         rp_ids.extend(passkeys.iter().map(|passkey| passkey.rp_id.clone()));

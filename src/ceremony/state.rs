@@ -1,8 +1,8 @@
-//! What the server remembers of a ceremony between its two calls.
+//! What the server stores about a ceremony between its two calls.
 //!
-//! A ceremony is bound to its result and to everything it was begun under: nothing in it can be changed by the second
-//! call, and it is consumed before anything is verified. To add a purpose: a variant of [`Purpose`] with what it is
-//! bound to, and its check in `finish`.
+//! A ceremony is bound to its result and to everything it was begun under: the verify call can change none of it, and
+//! it is consumed before anything is verified. To add a purpose: a variant of [`Purpose`] with what it is bound to, and
+//! its check in `finish`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,98 +16,98 @@ use crate::domain::operation::Operation;
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 
-/// A ceremony in flight.
+/// A ceremony in progress.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ceremony {
-    /// What it is for.
+    /// Its purpose.
     pub purpose: Purpose,
-    /// Name of the relying-party profile.
+    /// The name of the relying-party profile.
     pub relying_party: String,
-    /// The request's `Origin` at options; the second call must come from the same one.
+    /// The `Origin` of the options call; the verify call must come from the same one.
     pub origin: Option<String>,
-    /// Digest of the pre-session cookie of the browser that began it; only for results that are sessions.
+    /// The digest of the pre-session cookie of the browser that began it; only if the result is a session.
     #[serde(with = "digest")]
     pub browser: Option<TokenDigest>,
-    /// What it gives.
+    /// The requested result.
     pub wanted: Wanted,
     /// The challenge that was sent.
     pub challenge: Vec<u8>,
-    /// After this moment an answer is refused.
+    /// An answer after this time is refused.
     pub deadline: Time,
 }
 
-/// What a ceremony is for, with what only that purpose needs.
+/// The purpose of a ceremony, with what only that purpose needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Purpose {
-    /// A stranger makes an account.
+    /// A stranger creates an account.
     SignUp {
-        /// The id the account will have.
+        /// The ID that the account will have.
         user: UserId,
-        /// The handle it will have.
+        /// The user handle that it will have.
         handle: Vec<u8>,
-        /// The address they typed, unverified.
+        /// The e-mail address that was typed, unverified.
         email: Option<String>,
-        /// The name they typed.
+        /// The name that was typed.
         name: Option<String>,
         /// The library's state.
         state: Box<RegistrationState>,
     },
-    /// Somebody signed in adds a passkey.
+    /// A signed-in person adds a passkey.
     Add {
-        /// Who.
+        /// The person.
         user: UserId,
-        /// In which session.
+        /// Their session.
         session: SessionId,
-        /// Their epoch when it began.
+        /// Their epoch when the ceremony began.
         epoch: i64,
-        /// Whether a trusted issuer speaks for them: the session is then the ceremony's own, and nobody else has it.
+        /// Whether a trusted issuer vouches for them: the session then belongs to the ceremony alone.
         #[serde(default)]
         vouched: bool,
-        /// The app that asked for it by an access token, one of whose origins must answer.
+        /// The app that requested it with an access token; the answer must come from one of its origins.
         #[serde(default)]
         client: Option<String>,
         /// The library's state.
         state: Box<RegistrationState>,
     },
-    /// Somebody signs in.
+    /// A person signs in.
     SignIn {
-        /// The credential ids offered; none when any discoverable passkey may answer.
+        /// The credential IDs that were offered; `None` if any discoverable passkey may answer.
         offered: Option<Offered>,
         /// The library's state.
         state: Box<AuthenticationState>,
     },
-    /// Somebody signed in proves again who they are.
+    /// A signed-in person is verified again.
     StepUp {
-        /// Who.
+        /// The person.
         user: UserId,
-        /// In which session.
+        /// Their session.
         session: SessionId,
-        /// The credential ids offered.
+        /// The credential IDs that were offered.
         offered: Offered,
         /// The library's state.
         state: Box<AuthenticationState>,
     },
-    /// Somebody makes a passkey because a backend permits it.
+    /// A person registers a passkey with a backend's permission.
     Enrol {
-        /// By which token.
+        /// The permission.
         permit: Permit,
         /// The library's state.
         state: Box<RegistrationState>,
     },
-    /// Somebody signs one operation.
+    /// A person signs an operation.
     Sign {
-        /// What, and where.
+        /// The operation, and where it is signed.
         signing: Box<Signing>,
-        /// The credential ids offered.
+        /// The credential IDs that were offered.
         offered: Offered,
         /// The library's state.
         state: Box<AuthenticationState>,
     },
-    /// Somebody proves to a backend who they are.
+    /// A person proves their identity to a backend.
     Prove {
-        /// By which token.
+        /// The permission.
         permit: Permit,
-        /// The credential ids offered.
+        /// The credential IDs that were offered.
         offered: Offered,
         /// The library's state.
         state: Box<AuthenticationState>,
@@ -115,7 +115,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// The action token that it was begun with.
+    /// The action token that began it.
     pub const fn permit(&self) -> Option<&Permit> {
         match self {
             Self::Enrol { permit, .. } | Self::Prove { permit, .. } => Some(permit),
@@ -126,64 +126,64 @@ impl Purpose {
     }
 }
 
-/// What a ceremony is held to that was begun with an action token.
+/// The conditions of a ceremony that was begun with an action token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Permit {
     /// The token.
     pub token: ActionTokenId,
     /// What it permits.
     pub action: Action,
-    /// Whose passkeys.
+    /// The person whose passkeys are concerned.
     pub user: UserId,
-    /// The only origin that may answer; none: any of the client's, and our own.
+    /// The only origin that may answer; `None`: any of the client's, and our own.
     pub origin: Option<String>,
 }
 
-/// One operation that is being signed.
+/// An operation that is being signed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Signing {
-    /// Who.
+    /// The person.
     pub user: UserId,
-    /// In which session.
+    /// Their session.
     pub session: SessionId,
-    /// What: as it was checked by the first call.
+    /// The operation, as validated by the options call.
     pub operation: Operation,
-    /// The client that the proof is for.
+    /// The client that the proof is intended for.
     pub audience: String,
-    /// Whether our own page asks, and no app.
+    /// Whether our own page asks for it, rather than an app.
     pub on_own_page: bool,
 }
 
-/// What a ceremony gives.
+/// The requested result of a ceremony.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wanted {
     /// A session cookie, same origin only.
     Session,
     /// Access and refresh tokens for a client.
     Tokens {
-        /// Which.
+        /// The client.
         client: String,
         /// Granted scopes.
         scopes: Scopes,
-        /// Audience of the access token.
+        /// The audience of the access token.
         audience: String,
         /// Copied into the ID token.
         nonce: Option<String>,
     },
     /// A custom token.
     Bridge {
-        /// For which client.
+        /// The client.
         client: String,
-        /// By which bridge.
+        /// The bridge.
         bridge: String,
-        /// What the caller says under the names that the bridge declares.
+        /// The caller's inputs for the bridge.
         #[serde(default)]
         inputs: Option<Map<String, Value>>,
     },
-    /// The signed result of an action, for the client whose token began it; or the proof of a signed operation, for the app that
-    /// asked.
+    /// The signed result of an action, for the client whose token began it; or the proof of a signed operation, for the
+    /// app that requested it.
     Result {
-        /// Which.
+        /// The client.
         client: String,
     },
 }
@@ -197,7 +197,7 @@ impl Wanted {
         }
     }
 
-    /// What it is, in the word of the API.
+    /// Its name in the API.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Session => "session",
@@ -209,8 +209,8 @@ impl Wanted {
 }
 
 impl Ceremony {
-    /// Whether it was begun by somebody signed in, or permitted by a backend: such ceremonies are kept apart, so that a flood
-    /// of strangers cannot push them out.
+    /// Whether it was begun by a signed-in person, or permitted by a backend: such ceremonies are stored separately, so
+    /// that a flood of strangers cannot push them out.
     pub const fn is_signed_in(&self) -> bool {
         match self.purpose {
             Purpose::Add { .. }
@@ -222,7 +222,7 @@ impl Ceremony {
         }
     }
 
-    /// About how much memory it takes, in bytes.
+    /// The approximate memory it uses, in bytes.
     pub fn weight(&self) -> usize {
         let offered = match &self.purpose {
             Purpose::SignIn { offered: Some(offered), .. }
@@ -251,7 +251,7 @@ impl Ceremony {
         Self::BASE_WEIGHT + offered + wanted + self.origin.as_ref().map_or(0, String::len)
     }
 
-    /// What an ordinary sign-in without an e-mail weighs.
+    /// The weight of an ordinary sign-in without an e-mail address.
     pub const BASE_WEIGHT: usize = 512;
 }
 
@@ -270,7 +270,7 @@ mod digest {
     }
 }
 
-/// About as many bytes as the values take in memory: each is small, and none is deep.
+/// The approximate memory that the values use, in bytes: each is small, and none is deeply nested.
 fn json_bytes(inputs: &Map<String, Value>) -> usize {
     inputs.iter().map(|(name, value)| 64 + name.len() + value.to_string().len()).sum()
 }

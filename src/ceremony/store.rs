@@ -1,8 +1,8 @@
-//! Where ceremonies wait for their second call.
+//! Where ceremonies wait for their verify call.
 //!
-//! In memory (moka) for one server; in the database whenever several may share one. What must always hold: taking is one
-//! atomic removal, so exactly one of any number of callers gets a ceremony, and the deadline is checked on what was
-//! taken, because neither store promises that an expired entry is gone.
+//! In memory (moka) for a single server; in the database if several servers may share one. What must always hold:
+//! taking a ceremony is one atomic removal, so that exactly one of any number of callers gets it, and the deadline is
+//! checked on what was taken, because neither store guarantees that an expired entry is gone.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::clock::Time;
 use crate::domain::secret::TokenDigest;
 use crate::storage::{Db, StorageError, ceremonies};
 
-/// How many ordinary ceremonies of strangers fit.
+/// The capacity for ordinary ceremonies of strangers.
 pub const ANONYMOUS: u64 = 64_000;
-/// How many ordinary ceremonies of people signed in fit.
+/// The capacity for ordinary ceremonies of signed-in people.
 pub const SIGNED_IN: u64 = 16_000;
 
 /// The store.
@@ -28,8 +28,8 @@ pub enum ChallengeStore {
     Database(Db),
 }
 
-/// Two caches, so that strangers cannot push out the ceremonies of people signed in. Least recently used goes first: with
-/// an admission policy a flood would keep honest newcomers out altogether.
+/// Two caches, so that strangers cannot push out the ceremonies of signed-in people. The least recently used entry is
+/// evicted first: with an admission policy, a flood would keep honest newcomers out altogether.
 pub struct MemoryStore {
     anonymous: Cache<TokenDigest, Arc<Ceremony>>,
     signed_in: Cache<TokenDigest, Arc<Ceremony>>,
@@ -56,13 +56,13 @@ impl MemoryStore {
     }
 
     fn take(&self, handle: &TokenDigest) -> Option<Arc<Ceremony>> {
-        // `remove` alone is atomic; a `get` followed by an invalidation would let two callers win.
+        // Only `remove` is atomic; with a `get` followed by an invalidation, two callers could win.
         self.anonymous.remove(handle).or_else(|| self.signed_in.remove(handle))
     }
 }
 
 impl ChallengeStore {
-    /// Keeps a ceremony under the digest of its handle.
+    /// Stores a ceremony under the digest of its ID.
     pub async fn put(&self, handle: TokenDigest, ceremony: Ceremony) -> Result<(), StorageError> {
         match self {
             Self::Memory(memory) => {
@@ -77,7 +77,7 @@ impl ChallengeStore {
         }
     }
 
-    /// Consumes a ceremony: final, whatever comes of it. None when it is not there or its deadline has passed.
+    /// Consumes a ceremony, whatever happens next. `None` if it does not exist or its deadline has passed.
     pub async fn take(&self, handle: TokenDigest, now: Time) -> Result<Option<Arc<Ceremony>>, StorageError> {
         let taken = match self {
             Self::Memory(memory) => memory.take(&handle),
@@ -92,7 +92,7 @@ impl ChallengeStore {
         Ok(taken.filter(|ceremony| now < ceremony.deadline))
     }
 
-    /// How many ceremonies wait in this server's memory, for the metrics.
+    /// The number of ceremonies that wait in this server's memory, for the metrics.
     pub fn waiting(&self) -> u64 {
         match self {
             Self::Memory(memory) => memory.anonymous.entry_count() + memory.signed_in.entry_count(),
@@ -168,8 +168,8 @@ mod tests {
         }
     }
 
-    /// Whoever types an address has as many passkeys offered as anybody else, real ones or not: such ceremonies take little more
-    /// room than others, however long the ids are that somebody made for it.
+    /// For every address that somebody types, the same number of passkeys is offered, real or not: such ceremonies need
+    /// little more space than others, however long the IDs are that somebody registered for it.
     #[test]
     fn what_is_offered_to_strangers_weighs_little() {
         let listed = Listed { id: vec![7; 1023], transports: vec!["usb".into(); 6] };

@@ -1,9 +1,9 @@
-//! Signing one named operation with a passkey, and redeeming the proof.
+//! Signing an operation with a passkey, and redeeming the proof.
 //!
-//! What must always hold: the operation is checked and fixed by the first call, and never comes back from the browser; the
-//! person is verified in this very ceremony; nothing is opened or renewed by it. The challenge is random, and the operation
-//! stays here with it: whoever can change what waits here can also change what a challenge would be made from, and the proof
-//! is our signature, not the authenticator's.
+//! What must always hold: the operation is validated and fixed by the options call, and never returned by the browser;
+//! the person is verified in this very ceremony; it opens and renews no session. The challenge is random, and the
+//! operation is stored here with it: whoever could change what is stored here could also change what a derived
+//! challenge would be computed from, and the proof is our signature, not the authenticator's.
 
 use diesel::PgConnection;
 use serde_json::json;
@@ -37,24 +37,24 @@ use crate::tokens::claims::{Authentication, TransactionProofClaims};
 use crate::tokens::mint::SignedOperation;
 use crate::tokens::verifier::places;
 
-/// The first call.
+/// The options call.
 pub struct BeginSigning<'a> {
-    /// In which session.
+    /// The session.
     pub session: &'a Session,
-    /// Who signs.
+    /// The person who signs.
     pub user: &'a User,
     /// The request's `Origin`.
     pub origin: Option<&'a str>,
-    /// The app that asks, by its access token; none: our own page.
+    /// The app that makes the request with its access token; `None`: our own page.
     pub asked_by: Option<&'a Client>,
-    /// The client that the proof is for.
+    /// The client that the proof is intended for.
     pub audience: &'a Client,
-    /// What is signed.
+    /// The operation.
     pub operation: Operation,
 }
 
 impl Ceremonies {
-    /// Begins signing an operation.
+    /// Begins the signing of an operation.
     pub async fn begin_signing(
         &self,
         begin: BeginSigning<'_>,
@@ -77,7 +77,7 @@ impl Ceremonies {
             return Err(CeremonyError::NoPasskeyYet);
         }
         let (mut options, state) = options::request(party, &self.policy, &listed)?;
-        // Whatever else is asked of passkeys here: presence alone signs nothing.
+        // Required regardless of the policy: user presence alone must not sign anything.
         options.user_verification = UserVerificationPolicy::Required;
         let asked_by = begin.asked_by.map(|client| client.id.clone());
         let signing = Signing {
@@ -158,7 +158,8 @@ impl Ceremonies {
         Ok(Settled { plan, user, passkey, signal })
     }
 
-    /// Redeems a proof for the client that it is for: verified, and burnt. A refusal leaves an event in the audit trail.
+    /// Redeems a proof for the client that it is intended for: verifies it and marks it as used. A refusal is recorded
+    /// in the audit trail.
     pub async fn redeem_proof(
         &self,
         client: &Client,
@@ -191,7 +192,7 @@ impl Ceremonies {
             kind: Kind::TransactionProof,
             signer: client.id.clone(),
             jti: claims.jti.clone(),
-            // The verifier has read it as a date.
+            // The verifier has already parsed it as a date.
             expires_at: chrono::DateTime::from_timestamp(claims.exp, 0).unwrap_or(now),
         };
         let session: SessionId =
@@ -206,7 +207,7 @@ impl Ceremonies {
         let refused = self
             .db
             .tx(move |conn| {
-                // Whoever is disabled, or signed out, has nothing redeemed any more.
+                // Nothing is redeemed for a person who is disabled or signed out.
                 let user = sessions::owner(conn, session)?;
                 if !sessions::hold_with_owner(conn, session, now)? {
                     return Ok(Some("its session has ended"));
@@ -222,12 +223,12 @@ impl Ceremonies {
     }
 }
 
-/// The groups whose members may use a client; none for everybody.
+/// The groups whose members may use a client; empty if everybody may.
 fn groups_of(client: Option<&Client>) -> Vec<String> {
     client.map(|client| client.definition.allowed_groups.clone()).unwrap_or_default()
 }
 
-/// Whether somebody may use each of these clients, by its groups: to prove something to a client is to use it.
+/// Whether somebody may use each of these clients, by its groups: proving something to a client counts as using it.
 fn is_member(conn: &mut PgConnection, user: UserId, clients: &[Vec<String>]) -> Result<bool, StorageError> {
     for groups in clients.iter().filter(|groups| !groups.is_empty()) {
         if !users::is_in_any(conn, user, groups)? {

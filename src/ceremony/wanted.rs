@@ -1,4 +1,4 @@
-//! What a caller may ask a ceremony to give, checked against its client before anything is sent.
+//! The results that a caller may request from a ceremony, checked against its client before anything is sent.
 
 use std::sync::Arc;
 
@@ -14,33 +14,34 @@ use crate::domain::client::{Client, ClientKind, ClientRefusal};
 use crate::domain::scope::Scopes;
 use crate::tokens::Mint;
 
-/// The result a caller asks for. Fixed at options; the answer gives exactly this.
+/// The requested result of a ceremony. It is fixed by the options call; the verify call returns exactly this.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum WantedRequest {
-    /// A session cookie for our own pages; same origin only.
+    /// A session cookie for this server's own pages. Same origin only.
     #[default]
     Session,
     /// Access, ID and refresh tokens for a first-party client.
     #[serde(rename_all = "camelCase")]
     Tokens {
-        /// The client, by its `client_id`.
+        /// The `client_id` of the client.
         client_id: String,
-        /// Scopes, separated by spaces.
+        /// The requested scopes, separated by spaces.
         scope: Option<String>,
-        /// Audience of the access token; none: the client's first, else this server.
+        /// The audience of the access token. Defaults to the client's first configured audience, or to this server if
+        /// it has none.
         audience: Option<String>,
-        /// Copied into the ID token; at most 512 bytes.
+        /// The value of the ID token's `nonce` claim: 1 to 512 bytes.
         nonce: Option<String>,
     },
-    /// A custom token for another system.
+    /// A custom token for an external system.
     #[serde(rename_all = "camelCase")]
     Bridge {
-        /// The client, by its `client_id`.
+        /// The `client_id` of the client.
         client_id: String,
-        /// The bridge's name.
+        /// The name of the bridge.
         bridge: String,
-        /// Scopes, separated by spaces.
+        /// The requested scopes, separated by spaces.
         scope: Option<String>,
         /// Values for the inputs that the bridge declares, by name.
         #[schema(value_type = Option<Object>)]
@@ -48,10 +49,10 @@ pub enum WantedRequest {
     },
 }
 
-/// Longest nonce, in bytes.
+/// Maximum length of a nonce, in bytes.
 const LONGEST_NONCE: usize = 512;
 
-/// Checks and completes a request. Gives the client too, when there is one.
+/// Validates and completes a request. Also returns the client, if there is one.
 pub fn resolve(
     request: &WantedRequest,
     origin: Option<&str>,
@@ -82,7 +83,7 @@ pub fn resolve(
             let target = bridges.find(bridge).ok_or(BridgeError::Unknown)?;
             target.bridge.require_tokens()?;
             if client.definition.kind == ClientKind::Confidential {
-                // It would have to end at the token endpoint, which gives no custom tokens.
+                // The ceremony would have to end at the token endpoint, which issues no custom tokens.
                 return Err(CeremonyError::Invalid(
                     "A confidential client asks for tokens, and with these for the bridge's.",
                 ));
@@ -90,7 +91,8 @@ pub fn resolve(
             if !client.definition.scopes.grants(&format!("bridge:{bridge}")) {
                 return Err(ClientRefusal::Scope(format!("bridge:{bridge}")).into());
             }
-            // What is asked for must be the client's; the bridge itself goes by all that the client may ask for.
+            // The requested scopes must be the client's; the bridge itself considers all the scopes that the client may
+            // request.
             scopes(&client, scope.as_deref())?;
             target.bridge.inputs().accept(inputs.as_ref()).map_err(BridgeError::Inputs)?;
             let wanted = Wanted::Bridge { client: client_id.clone(), bridge: bridge.clone(), inputs: inputs.clone() };
@@ -108,7 +110,7 @@ fn first_party(clients: &Clients, id: &str, origin: Option<&str>) -> Result<Arc<
     Ok(client)
 }
 
-/// The granted scopes. Administration is never reached by a ceremony that a client runs itself.
+/// The granted scopes. A ceremony that a client runs itself never grants administration scopes.
 fn scopes(client: &Client, asked: Option<&str>) -> Result<Scopes, CeremonyError> {
     let asked = asked
         .map(|text| Scopes::parse(text).map_err(|_| CeremonyError::Invalid("The scope is malformed.")))

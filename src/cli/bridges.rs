@@ -125,16 +125,16 @@ impl Bridges {
     }
 }
 
-/// The bridges as the next start would find them: the database's, and over them those of the configuration.
+/// The bridges as the next start would find them: those of the database, overridden by those of the configuration.
 pub struct Known {
     /// Their rows, by name.
     pub rows: Vec<StoredBridge>,
     home: Home,
-    /// What is wrong with the key files of the configuration, by bridge.
+    /// What is wrong with the configured key files, by bridge.
     mistakes: HashMap<String, String>,
 }
 
-/// Reads them.
+/// Reads all bridges.
 pub fn known(desk: &Desk) -> Result<Known, String> {
     let mut rows = desk.read(|conn| Ok(bridges::all(conn)?))?;
     for (definition, enabled) in bridge_definitions(&desk.config) {
@@ -143,7 +143,7 @@ pub fn known(desk: &Desk) -> Result<Known, String> {
         let row = match old {
             Some(old) if old.definition == document && old.enabled == enabled && old.managed_by.is_some() => old,
             old => {
-                // An emergency stop outlives any declaration.
+                // An emergency stop survives any declaration.
                 let (stopped_at, stopped_by) = old.map_or((None, None), |old| (old.stopped_at, old.stopped_by));
                 let managed_by = Some(desk.source.clone());
                 let fresh = StoredBridge::new(&definition.name, document, None, desk.now);
@@ -165,7 +165,7 @@ pub fn known(desk: &Desk) -> Result<Known, String> {
 }
 
 impl Known {
-    /// The directory of them, with the keys of the database.
+    /// A directory of these bridges, with the keys of the database.
     pub fn directory(&self, desk: &Desk) -> Result<Directory, String> {
         let keys = desk.read(|conn| {
             let master = open_master_key(conn, &desk.config)?;
@@ -175,7 +175,7 @@ impl Known {
         Ok(Directory::new(self.home.clone(), Arc::new(keys), nobody, desk.db.clone()))
     }
 
-    /// The bridge of a row, also one that is off; the error has a line for each mistake.
+    /// The bridge of a row, even if it is disabled; the error has a line for each mistake.
     pub fn ready(&self, directory: &Directory, row: &StoredBridge, now: Time) -> Result<Ready, Vec<String>> {
         if let Some(mistake) = self.mistakes.get(&row.name) {
             return Err(vec![format!("bridge `{}`: {mistake}", row.name)]);
@@ -184,7 +184,7 @@ impl Known {
     }
 }
 
-/// The row of that name.
+/// The row with that name.
 pub fn find<'a>(rows: &'a [StoredBridge], name: &str) -> Result<&'a StoredBridge, String> {
     rows.iter().find(|row| row.name == name).ok_or_else(|| {
         let names = print::list(rows.iter().map(|row| row.name.as_str()));
@@ -204,7 +204,7 @@ fn preset_name(row: &StoredBridge) -> String {
     row.definition["preset"].as_str().unwrap_or("?").to_owned()
 }
 
-/// How it is known that the preset's target takes its tokens.
+/// How it is known that the preset's target accepts its tokens.
 fn sureness(preset: PresetKind) -> String {
     let verified = preset.about().verified;
     format!("{}: {}", verified.as_str(), verified.with())
@@ -288,7 +288,7 @@ fn show(settings: &Settings, name: &str, as_json: bool) -> Outcome {
     Ok(())
 }
 
-/// What a bridge is held to, and its draft.
+/// The rules for a bridge, and its draft.
 fn drafted(desk: &Desk, written: &Written) -> Result<(Rules, Draft), String> {
     let draft = written.draft()?;
     let master = desk.read(|conn| Ok(open_master_key(conn, &desk.config)?))?;
@@ -297,7 +297,7 @@ fn drafted(desk: &Desk, written: &Written) -> Result<(Rules, Draft), String> {
     Ok((rules, draft))
 }
 
-/// A name that the configuration declares is not stored by hand: the next start would take it over.
+/// Refuses to store a bridge that the configuration declares: the next start would overwrite it.
 fn require_undeclared(desk: &Desk, name: &str) -> Result<(), Refusal> {
     if desk.config.bridges.iter().any(|declared| declared.definition.name == name) {
         let file = &desk.source;

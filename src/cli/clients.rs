@@ -1,6 +1,6 @@
-//! `passmint clients …`: the apps that may ask for tokens.
+//! `passmint clients …`: the apps that may request tokens.
 //!
-//! Clients that the configuration declares are shown, and changed only there.
+//! Clients declared in the configuration are shown here, but can be changed only there.
 
 mod change;
 mod create;
@@ -142,7 +142,7 @@ fn show(settings: &Settings, id: &str, json: bool) -> Outcome {
     Ok(())
 }
 
-/// The word of a value that serde writes as one.
+/// The text of a value that serde writes as a string.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
@@ -158,7 +158,7 @@ const fn state(client: &ClientRecord) -> &'static str {
     if client.disabled_at.is_some() { "disabled" } else { "enabled" }
 }
 
-/// The configuration file, else the way it came by.
+/// The configuration file, or otherwise how the client was created.
 fn declared_by(client: &ClientRecord) -> String {
     client.managed_by.clone().unwrap_or_else(|| client.source.as_str().replace('_', " "))
 }

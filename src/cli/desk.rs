@@ -1,4 +1,4 @@
-//! Where a command works: the configuration, the moment, and the database — also that of a running server.
+//! What a command works with: the configuration, the current time and the database, including that of a running server.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::storage::error::in_one_line;
 use crate::storage::{Db, StorageError, migrations};
 use crate::tokens::KeysError;
 
-/// Why a command changes nothing: a line for the operator.
+/// Why a command changed nothing, as a line for the operator.
 #[derive(Debug)]
 pub struct Refusal(pub String);
 
@@ -61,25 +61,25 @@ impl From<StartError> for Refusal {
     }
 }
 
-/// How long a private cluster is kept for other commands after this one is done.
+/// How long to keep a private cluster running for other commands after this one is done.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The desk.
+/// The configuration, the current time and the database.
 pub struct Desk {
     /// The configuration.
     pub config: Config,
     /// The file it came from.
     pub source: String,
-    /// The moment at which the command acts.
+    /// The time at which the command acts.
     pub now: Time,
     /// The database.
     pub db: Db,
-    /// Ours to stop at the end, when no server runs it.
+    /// The cluster to stop at the end; `None` if a server runs it.
     cluster: Option<Cluster>,
 }
 
 impl Settings {
-    /// Opens the database that a server with these settings uses, and sees to it that its tables are up to date.
+    /// Opens the database that a server with these settings uses, and checks that its tables are up to date.
     pub fn desk(&self) -> Result<Desk, String> {
         let desk = Desk::open(self.load()?, Missing::Refuse)?;
         let pending = desk.read(|conn| Ok(migrations::pending(conn)?))?;
@@ -94,7 +94,7 @@ impl Settings {
 }
 
 impl Desk {
-    /// Opens the database, whatever state its tables are in.
+    /// Opens the database, whatever the state of its tables.
     pub fn open(loaded: Loaded, missing: Missing) -> Result<Self, String> {
         let Loaded { config, source } = loaded;
         let Database { db, cluster } =
@@ -112,19 +112,20 @@ impl Desk {
         flat(self.db.blocking(|conn| Ok(work(conn))))
     }
 
-    /// Writes, in one transaction; a refusal rolls it back. Nobody but the operator waits for it, so it may take its time.
+    /// Writes in one transaction; a refusal rolls it back. Only the operator waits for it, so it may take its time.
     pub fn write<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal>) -> Result<T, String> {
         flat(self.db.blocking(|conn| Ok(patiently(conn, AT_LENGTH, work))))
     }
 
-    /// The same under the lock that servers take at their start: for keys and clients, which they change themselves.
+    /// Like [`write`](Self::write), under the lock that servers take at their start: for keys and clients, which
+    /// servers change as well.
     pub fn write_locked<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T, Refusal>) -> Result<T, String> {
         flat(self.db.blocking(|conn| migrations::locked(conn, |conn| Ok(patiently(conn, AT_LENGTH, work)))))
     }
 }
 
 impl Drop for Desk {
-    /// Other commands may work on the cluster that this one started, and would be cut off.
+    /// Waits for other commands that use the cluster started by this one: they would be cut off.
     fn drop(&mut self) {
         let others = || self.db.blocking(assembly::is_used_by_others).unwrap_or(false);
         if self.cluster.is_none() || !others() {

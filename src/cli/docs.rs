@@ -27,7 +27,7 @@ pub enum Page {
     Bridges,
 }
 
-/// Prints a page; `name` is one of the bridges' pages.
+/// Prints a page; `name` selects one of the bridges' pages.
 pub fn show(page: Page, name: Option<&str>) -> Outcome {
     let bridges = docs::bridges::names();
     if let Some(name) = name.filter(|name| !matches!(page, Page::Bridges) || !bridges.contains(name)) {

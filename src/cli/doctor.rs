@@ -1,7 +1,7 @@
-//! `passmint doctor`: everything that a server needs, tried one by one.
+//! `passmint doctor`: tests everything that a server needs, one thing at a time.
 //!
-//! A finding is one line: what was looked at, what was found, and what to do when it is wrong. It changes nothing, and it
-//! goes on after a fault as far as the next thing does not hang on it.
+//! A finding is one line: what was tested, the result, and what to do if it is wrong. The doctor changes nothing. After
+//! a failure it continues with everything that does not depend on it.
 
 mod database;
 mod listen;
@@ -26,12 +26,12 @@ pub struct Doctor {
     json: bool,
 }
 
-/// What was found.
+/// The result of one test.
 #[derive(Serialize)]
 struct Finding {
     name: String,
     ok: bool,
-    /// What was found; when it is wrong, also what to do.
+    /// The result; if something is wrong, also what to do.
     detail: String,
 }
 
@@ -70,7 +70,7 @@ impl Doctor {
         } else {
             for finding in &report.0 {
                 let mark = if finding.ok { '✓' } else { '✗' };
-                // Several mistakes stay under the mark of their finding.
+                // Further lines are indented below the mark of their finding.
                 print::line(format!("{mark} {}: {}", finding.name, finding.detail.trim_end().replace('\n', "\n    ")));
             }
         }

@@ -1,4 +1,4 @@
-//! `passmint export`: everything that people would need to leave.
+//! `passmint export`: everything that people need to move elsewhere.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -21,7 +21,7 @@ use crate::import::{export, form};
 use crate::storage::consents::{self, StoredConsent};
 use crate::storage::{audit, clients};
 
-/// People read at a time.
+/// The number of people read at a time.
 const PAGE: i64 = 500;
 
 /// Everybody, in our own form.
@@ -49,14 +49,15 @@ impl Export {
         Ok(())
     }
 
-    /// Writes under another name until all is on disk: what has the file's own name is whole.
+    /// Writes to a temporary name until everything is on disk, so that a file with its final name is complete.
     fn to_file(&self, desk: &Desk) -> Result<u64, String> {
         let part = part_of(&self.file);
         refuse_existing(&self.file)?;
         let file = create(&part)?;
         let written = self.to(desk, &file, Progress::new(None)).and_then(|people| {
             file.sync_all().map_err(|error| unwritable(&error))?;
-            // Made while we wrote: not ours to replace. Another export cannot come between, it has no `part`.
+            // Created while we wrote, so not ours to replace. Another export cannot have done it: it has no `part`
+            // file.
             refuse_existing(&self.file)?;
             fs::rename(&part, &self.file).map_err(|error| unwritable(&error))?;
             Ok(people)
@@ -67,11 +68,11 @@ impl Export {
         written
     }
 
-    /// Writes everybody; gives how many.
+    /// Writes all people; returns their number.
     fn to(&self, desk: &Desk, out: impl Write, mut progress: Progress) -> Result<u64, String> {
         let mut out = BufWriter::new(out);
         let result = desk.read(|conn| {
-            // Witnessed before a byte is out.
+            // The audit event is written before any output.
             let event = Event {
                 detail: json!({ "withClients": self.with_clients }),
                 ..Event::new(EventKind::UsersExported, desk.now, &Provenance::default())
@@ -86,14 +87,15 @@ impl Export {
     }
 }
 
-/// The name that a file has until it is whole.
+/// The name of the file until it is complete.
 fn part_of(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".part");
     PathBuf::from(name)
 }
 
-/// An export is never mixed with an older one by accident. A link that leads nowhere is something, too.
+/// Refuses an existing file, so that an export never replaces an older one by accident. A dangling link counts as
+/// existing.
 fn refuse_existing(file: &Path) -> Outcome {
     match fs::symlink_metadata(file) {
         Ok(_) => Err(format!("{} exists already: name another file", file.display())),
@@ -112,14 +114,14 @@ fn create(part: &Path) -> Result<File, String> {
     })
 }
 
-/// Writes everybody as of one moment; gives how many.
+/// Writes all people as of one moment; returns their number.
 fn write(
     conn: &mut PgConnection,
     out: &mut impl Write,
     progress: &mut Progress,
     with_clients: bool,
 ) -> Result<u64, Refusal> {
-    // A slow reader at the other end of a pipe must not end the transaction.
+    // A slow reader at the other end of a pipe must not cause the transaction to be aborted.
     conn.batch_execute(
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0; \
          SET LOCAL statement_timeout = '60s'",

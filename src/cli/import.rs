@@ -23,9 +23,9 @@ use crate::tokens::rotate::password_parameters_place;
 
 use report::Report;
 
-/// Longer files hold no parameters.
+/// The largest file of parameters.
 const LONGEST_PARAMETERS: u64 = 64 * 1024;
-/// Large enough that reading is no matter of system calls.
+/// Large enough that system calls do not dominate reading.
 const BUFFER: usize = 1 << 18;
 
 /// The form of the file.
@@ -163,7 +163,7 @@ impl Import {
     }
 }
 
-/// The file and its size, where it has one.
+/// The file and its size, if known.
 fn open(file: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), String> {
     if file == Path::new("-") {
         return Ok((Box::new(io::stdin()), None));
@@ -186,9 +186,9 @@ fn parameters(file: &Path) -> Result<FirebaseParameters, String> {
     FirebaseParameters::parse(&text).map_err(|problem| format!("{}: {problem}", file.display()))
 }
 
-/// Seals the parameters, unless they are stored already.
+/// Seals and stores the parameters, unless they are stored already.
 fn store(desk: &Desk, parameters: &FirebaseParameters, source: &str) -> Outcome {
-    // Under the lock: a master key that is being replaced would leave them behind.
+    // Under the lock: a concurrent change of the master key would otherwise miss them.
     desk.write_locked(|conn| {
         let master = open_master_key(conn, &desk.config).map_err(Refusal::from)?;
         let id = parameters.id();

@@ -62,7 +62,7 @@ impl Migrate {
     }
 }
 
-/// How many servers said lately that they are alive; none where there is no table to say it in.
+/// How many servers have recently reported to be alive; none if the table does not exist.
 fn live_servers(conn: &mut PgConnection, now: Time) -> Result<usize, StorageError> {
     if !migrations::pending(conn)?.is_empty() {
         return Ok(0);

@@ -1,10 +1,10 @@
-//! The commands. Each is one file; all read the same configuration the same way.
+//! The commands, one file each. All read the same configuration in the same way.
 //!
-//! What must always hold: every command works beside a running server, on the named database and on the private cluster
-//! alike ([`desk`]); what it changes is witnessed in the audit trail by the same transaction; a refusal is one clear line
-//! that says what to do, and the exit code 1. People read the output; `--json` is for scripts.
+//! Invariants: every command works beside a running server, both with an external database and with the private cluster
+//! ([`desk`]); its changes are recorded in the audit trail in the same transaction; a refusal is one clear line that
+//! says what to do, with exit code 1. The output is for people; `--json` is for scripts.
 //!
-//! To add one: a file with a clap type and a `run`, a variant of [`Command`], and a test in `tests/it/cli.rs`.
+//! To add a command: a file with a clap type and a `run`, a variant of [`Command`], and a test in `tests/it/cli.rs`.
 
 mod bridges;
 mod clients;
@@ -37,7 +37,7 @@ use crate::clock::Time;
 use crate::domain::id::{PasskeyId, UserId};
 use settings::Settings;
 
-/// What an id looks like.
+/// An example of an id.
 const AN_ID: &str = "6f1c1f1e-5a8b-4c53-9d0e-0d8b6c1f2a37";
 
 /// Passkeys in, tokens out: an identity provider in one binary.
@@ -106,7 +106,7 @@ enum Command {
     },
 }
 
-/// Runs the program; gives its exit code.
+/// Runs the program; returns its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let settings = &cli.settings;
@@ -139,13 +139,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Reads `name=value`, as arguments have it.
+/// Reads `name=value` in an argument.
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Reads a person's id. The parser's own words do not say what an id looks like; so it is below.
+/// Reads a person's id. The parser's own message does not say what an id looks like, so an example is added.
 fn user_id(text: &str) -> Result<UserId, String> {
     text.parse().map_err(|_| format!("write an id such as {AN_ID}; `passmint users list` shows everybody's"))
 }
@@ -155,12 +155,12 @@ fn passkey_id(text: &str) -> Result<PasskeyId, String> {
     text.parse().map_err(|_| format!("write an id such as {AN_ID}; `passmint users show` shows those of a person"))
 }
 
-/// Reads a moment.
+/// Reads a date and time.
 fn moment(text: &str) -> Result<Time, String> {
     text.parse().map_err(|_| "write a moment such as 2026-11-21T10:00:00Z".to_owned())
 }
 
-/// What a command ends with: nothing, or a message for the operator.
+/// The result of a command: nothing, or a message for the operator.
 type Outcome = Result<(), String>;
 
 #[cfg(test)]

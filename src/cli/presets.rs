@@ -1,11 +1,11 @@
-//! `passmint bridges presets`: the targets there are presets for, and how sure each is.
+//! `passmint bridges presets`: the targets with presets, and how well each preset is verified.
 
 use serde_json::{Value, json};
 
 use super::{Outcome, print};
 use crate::bridge::PresetKind;
 
-/// Prints them.
+/// Prints all presets.
 pub fn list(as_json: bool) -> Outcome {
     if as_json {
         return print::json(&PresetKind::ALL.iter().copied().map(document).collect::<Vec<_>>());

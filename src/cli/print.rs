@@ -1,5 +1,6 @@
-//! How commands talk: tables for people, JSON for scripts, notes on standard error. Nothing here panics, whatever becomes
-//! of what is written.
+//! The output of commands: tables for people, JSON for scripts, notes on standard error.
+//!
+//! Nothing here panics, even if writing fails.
 
 use std::io::{self, Write as _};
 use std::sync::OnceLock;
@@ -9,20 +10,21 @@ use serde::Serialize;
 use super::Outcome;
 use crate::clock::Time;
 
-/// Why standard output did not take everything: the first reason.
+/// The first error while writing to standard output.
 static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
 
-/// One line on standard output. A reader that went away (`| head`) is no fault; anything else is told by [`outcome`].
+/// Prints one line on standard output. A closed reader (`| head`) is not an error; any other error is reported by
+/// [`outcome`].
 pub fn line(text: impl AsRef<str>) {
     if let Err(error) = writeln!(io::stdout(), "{}", text.as_ref())
         && error.kind() != io::ErrorKind::BrokenPipe
     {
-        // A later reason says no more than the first one.
+        // A later error says no more than the first one.
         let _ = UNWRITTEN.set(error);
     }
 }
 
-/// Whether everything was written: what was to be shown once may be lost.
+/// Fails if not everything was written: something that is shown only once may be lost.
 pub fn outcome() -> Outcome {
     UNWRITTEN.get().map_or(Ok(()), |error| {
         Err(format!(
@@ -31,8 +33,8 @@ pub fn outcome() -> Outcome {
     })
 }
 
-/// A message on standard error, every line under our name, so that it can be told from other programs' lines. Whether
-/// anybody can read it changes nothing.
+/// Prints a message on standard error. Every line starts with our name, to distinguish it from other programs' lines.
+/// Errors are ignored.
 pub fn note(text: impl AsRef<str>) {
     let _ = io::stderr().write_all(under_our_name(text.as_ref()).as_bytes());
 }
@@ -41,13 +43,13 @@ fn under_our_name(text: &str) -> String {
     text.lines().flat_map(|line| ["passmint: ", line, "\n"]).collect()
 }
 
-/// A value as JSON on standard output.
+/// Prints a value as JSON on standard output.
 pub fn json(value: &impl Serialize) -> Result<(), String> {
     line(serde_json::to_string_pretty(value).map_err(|error| format!("the answer cannot be written: {error}"))?);
     Ok(())
 }
 
-/// Rows under their headings, each column as wide as it must be.
+/// Prints rows under their headings, with columns as wide as needed.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let width = |column: usize| {
@@ -65,7 +67,7 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// `name: value`, the names in one column.
+/// Prints `name: value` lines with the values aligned.
 pub fn facts(facts: &[(&str, String)]) {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 1;
     for (name, value) in facts {
@@ -73,12 +75,12 @@ pub fn facts(facts: &[(&str, String)]) {
     }
 }
 
-/// A moment for people.
+/// A time for people.
 pub fn time(time: Time) -> String {
     time.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-/// A moment for people, where there is one.
+/// A time for people, if there is one.
 pub fn maybe(moment: Option<Time>) -> String {
     moment.map_or_else(|| "-".to_owned(), time)
 }
@@ -89,7 +91,7 @@ pub fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
     if items.is_empty() { "-".to_owned() } else { items.join(", ") }
 }
 
-/// Names are what people typed: nothing in them may steer the terminal.
+/// Escapes a name: people typed it, and it must not control the terminal.
 pub fn printable(text: &str) -> String {
     let steers = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

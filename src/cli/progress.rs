@@ -1,4 +1,4 @@
-//! How far an import or an export is: a bar on a terminal, and nothing elsewhere.
+//! The progress of an import or export: a bar on a terminal, nothing elsewhere.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 const WIDTH: usize = 30;
 const EVERY: Duration = Duration::from_millis(200);
 
-/// How far a run is.
+/// The progress of a run.
 pub(super) struct Progress {
     size: Option<u64>,
     begun: Instant,
@@ -15,17 +15,17 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Of a file of this size.
+    /// For a file of this size.
     pub(super) fn new(size: Option<u64>) -> Self {
         Self { size, begun: Instant::now(), shown: None, terminal: std::io::stderr().is_terminal() }
     }
 
-    /// Never shown: what is written to the terminal itself would be mixed with it.
+    /// Never shown, for output on the terminal itself.
     pub(super) fn silent() -> Self {
         Self { terminal: false, ..Self::new(None) }
     }
 
-    /// Shows it, now and then.
+    /// Updates the display from time to time.
     pub(super) fn show(&mut self, people: u64, bytes: u64) {
         let due = self.shown.is_none_or(|shown| shown.elapsed() >= EVERY);
         if self.terminal && due {
@@ -34,14 +34,14 @@ impl Progress {
         }
     }
 
-    /// Wipes it away.
+    /// Removes it from the terminal.
     pub(super) fn clear(&self) {
         if self.shown.is_some() {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }
 
-    /// Since the run began.
+    /// The time since the run began.
     pub(super) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }

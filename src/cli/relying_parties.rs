@@ -1,6 +1,6 @@
-//! `passmint relying-parties …`: the way out when stored passkeys belong to a domain that is not configured any more.
+//! `passmint relying-parties …`: for stored passkeys of a domain that is no longer configured.
 //!
-//! These work while the server refuses to start for that reason.
+//! These commands work while the server refuses to start for that reason.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -48,7 +48,7 @@ impl RelyingParties {
     }
 }
 
-/// An RP id with what is known of it.
+/// An RP id with everything known about it.
 struct Row {
     rp_id: String,
     configured: bool,
@@ -140,7 +140,7 @@ fn rename(settings: &Settings, from: &str, to: &str) -> Outcome {
     Ok(())
 }
 
-/// An RP id that has passkeys and is not configured. With a configured one this would lock its people out.
+/// An RP id that has passkeys but is not configured. Changing a configured one would lock its people out.
 fn orphaned(desk: &Desk, rp_id: &str) -> Result<Row, String> {
     let row = rows(desk)?.into_iter().find(|row| row.rp_id == rp_id);
     match row {

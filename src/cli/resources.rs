@@ -1,4 +1,4 @@
-//! `passmint resources …`: the APIs that access tokens are made for, by the functions of the administration API.
+//! `passmint resources …`: the APIs that access tokens are issued for, with the functions of the administration API.
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! `passmint restored`: after a backup was restored.
+//! `passmint restored`: to be run after a backup was restored.
 
 use clap::Args;
 use serde_json::json;

@@ -16,7 +16,7 @@ pub fn serve(settings: &Settings) -> Outcome {
     let Loaded { config, source } = settings.load_to_start()?;
     telemetry::start_logging(&config.log, std::io::stderr().is_terminal());
     let public_url = config.issuer().to_owned();
-    // On the main thread: the private cluster stops with the thread that started it.
+    // On the main thread, because the private cluster stops with the thread that started it.
     let app = App::build(config, &Clock::system(), &source).map_err(|error| error.to_string())?;
     let addresses: Vec<String> = app.addresses().iter().map(ToString::to_string).collect();
     print::note(format!("ready at {public_url} (listening on {})", addresses.join(", ")));

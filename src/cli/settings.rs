@@ -1,4 +1,4 @@
-//! Where settings come from: file < environment < flags.
+//! The sources of settings: file < environment < flags.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -48,7 +48,7 @@ pub struct Settings {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// The file, or where the defaults stand for one.
+    /// The name of the file, or `defaults` if there is none.
     pub source: String,
 }
 
@@ -58,7 +58,8 @@ impl Settings {
         self.load_by(&|_| Vec::new())
     }
 
-    /// The same for the server, which goes on to what the configuration names: the error names every mistake in that, too.
+    /// Like [`load`](Self::load), for the server, which opens what the configuration names: the error includes every
+    /// mistake found in that.
     pub fn load_to_start(&self) -> Result<Loaded, String> {
         self.load_by(&Declarations::mistakes)
     }
@@ -70,8 +71,8 @@ impl Settings {
         Ok(Loaded { config, source })
     }
 
-    /// The configuration as it would be with more TOML at the end of the file: what is given on the command line is held
-    /// to the same rules as what stands in the file.
+    /// The configuration with more TOML appended to the file, so that values from the command line follow the same
+    /// rules as the file.
     pub fn load_with(&self, more: &str) -> Result<Result<Config, Problems>, String> {
         let (path, text) = self.file()?.unwrap_or_default();
         self.read(Some((path, format!("{text}\n{more}"))), &|_| Vec::new())
@@ -82,7 +83,7 @@ impl Settings {
         file: Option<(PathBuf, String)>,
         further: &dyn Fn(&Config) -> Vec<Problem>,
     ) -> Result<Result<Config, Problems>, String> {
-        // A name that is not text is none of ours.
+        // A variable whose name is not text is not ours.
         let environment = env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value)).collect();
         let sources = Sources {
             file,

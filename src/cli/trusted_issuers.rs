@@ -1,4 +1,4 @@
-//! `passmint trusted-issuers …`: others whose tokens are believed.
+//! `passmint trusted-issuers …`: other issuers whose tokens are accepted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ fn check(settings: &Settings, name: &str, file: &Path) -> Outcome {
     Err(format!("the token is not believed: {}", refusals.join("; ")))
 }
 
-/// What a look at the token alone can say.
+/// What can be said from the token alone.
 const BELIEVED: &str = "accepted: signature, issuer, audience, times and types are valid. Not checked: whether it was \
     used before, whom it identifies here, and which clients and rules may use it.";
 

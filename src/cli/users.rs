@@ -152,7 +152,7 @@ fn list(settings: &Settings, email: Option<&str>, limit: i64, json: bool) -> Out
     Ok(())
 }
 
-/// An unverified address is only a claim, and is never shown without saying so.
+/// An unverified address is only a claim, so it is always marked as such.
 fn address(user: &User) -> String {
     match (&user.email, user.email_verified_at) {
         (None, _) => "-".to_owned(),
@@ -276,7 +276,7 @@ fn delete(settings: &Settings, id: UserId, yes: bool) -> Outcome {
     Ok(())
 }
 
-/// A person to be changed by the rules of the administration API, their row locked.
+/// A person to change by the rules of the administration API, with their row locked.
 fn locked(conn: &mut PgConnection, id: UserId, actor: &Actor) -> Result<Person, Refusal> {
     users::lock(conn, id)?.ok_or_else(|| unknown(id))?;
     Ok(crate::admin::users::lock(conn, id, actor)?)

@@ -1,4 +1,4 @@
-//! `passmint webhooks …`: who is told of events.
+//! `passmint webhooks …`: the receivers of events.
 
 use clap::Subcommand;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! What a client is held to, by whatever way it comes: the domain's rules, and what this server is set up for.
+//! The rules for every client, however it was created: those of the domain, and those that follow from this server's
+//! configuration.
 
 use crate::config::Config;
 use crate::domain::client::{ClientDefinition, GrantType};
@@ -6,17 +7,17 @@ use crate::domain::exchange::SubjectKind;
 use crate::web::error::Failure;
 use crate::web::wrong_field::{WrongField, wrong_fields};
 
-/// What this server is set up for.
+/// The parts of this server's configuration that clients depend on.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Relying parties by name, with their origins.
     relying_parties: Vec<(String, Vec<String>)>,
-    /// Names of the trusted issuers that may speak for workloads.
+    /// Names of the trusted issuers that may vouch for workloads.
     issuers: Vec<String>,
 }
 
 impl Rules {
-    /// As configured.
+    /// The rules of a configuration.
     pub fn of(config: &Config) -> Self {
         let party = |party: &crate::config::RelyingParty| {
             (party.name.clone(), party.all_origins().map(|origin| origin.as_str().to_owned()).collect())
@@ -26,7 +27,7 @@ impl Rules {
         Self { relying_parties: config.relying_parties.iter().map(party).collect(), issuers: issuers.collect() }
     }
 
-    /// Everything that is wrong with a client; empty for a sound one.
+    /// Everything that is wrong with a client; empty for a valid one.
     pub fn mistakes(&self, definition: &ClientDefinition, has_secret: bool) -> Vec<WrongField> {
         let misfits = definition.check_fields().into_iter().chain(definition.check(has_secret));
         let mut wrong: Vec<WrongField> = misfits
@@ -60,7 +61,7 @@ impl Rules {
         wrong
     }
 
-    /// Refuses a client that is not sound, naming every field.
+    /// Refuses an invalid client, naming every wrong field.
     pub fn check(&self, definition: &ClientDefinition, has_secret: bool) -> Result<(), Failure> {
         let wrong = self.mistakes(definition, has_secret);
         if wrong.is_empty() { Ok(()) } else { Err(wrong_fields(&wrong)) }

@@ -8,7 +8,7 @@ use super::section::{Fallback, Key, Kind, Section};
 /// The audit trail.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    /// How long events are kept; none: for ever.
+    /// How long events are kept; `None`: forever.
     pub keep: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! Other authorization servers that identity assertions of ours are for.
+//! Other authorization servers that we issue identity assertions for.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use super::text;
 pub struct AuthorizationServer {
     /// Our name for it.
     pub name: String,
-    /// Its issuer, which the assertions are for.
+    /// Its issuer, the audience of the assertions.
     pub issuer: String,
     /// Our client id → the client's id there.
     pub client_ids: BTreeMap<String, String>,
-    /// The client of ours as which it signs people in, whose `sub` it knows them by.
+    /// Our client under which it signs people in; it knows them by that client's `sub`.
     pub client: Option<String>,
 }
 

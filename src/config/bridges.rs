@@ -1,6 +1,6 @@
 //! Bridges: named targets that custom tokens are minted for.
 //!
-//! Here a bridge is only read and typed; what its preset demands is checked where the presets are.
+//! Here a bridge is only read and typed; the requirements of its preset are checked where the presets are.
 
 use std::path::PathBuf;
 
@@ -14,26 +14,26 @@ use crate::bridge::{Algorithm, Allow, AudienceForm, BridgeDefinition, KeySource,
 /// A bridge as configured.
 #[derive(Clone, Debug)]
 pub struct DeclaredBridge {
-    /// What it is.
+    /// Its definition.
     pub definition: BridgeDefinition,
     /// Whether tokens are minted.
     pub enabled: bool,
-    /// The file of a key that was made elsewhere.
+    /// The file of a key that was created elsewhere.
     pub key_file: Option<KeyFile>,
 }
 
-/// Where a declared bridge's own key is.
+/// The file of a declared bridge's own key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyFile {
     /// A Google service account's JSON.
     ServiceAccount(PathBuf),
     /// A private key: PEM, JWK, or a service account's JSON.
     Key(PathBuf),
-    /// A secret shared with the target; the line end after it is not part of it.
+    /// A secret shared with the target; a line end after it is not part of it.
     Secret(PathBuf),
 }
 
-/// The bridges' own words are words of the configuration.
+/// Makes the bridges' own enums available as choices in the configuration.
 macro_rules! words_of {
     ($($name:ident),+) => {$(
         impl Choice for $name {
@@ -73,7 +73,7 @@ fn read_one(reader: &mut Reader<'_>, name: &str) -> DeclaredBridge {
         url: reader.text_as(&key("url"), text::identifier),
         bearer_audience: reader.text_as(&key("bearer_audience"), text::identifier),
         allow: allow(reader, name),
-        // What is stored of the bridge says it too: the file itself is known to this server alone.
+        // A key file implies an imported key. This is stored with the bridge; only this server knows the file itself.
         key: reader.optional_choice(&key("key")).or_else(|| key_file.as_ref().map(|_| KeySource::Imported)),
         dangerous: reader.switch(&key("dangerous")),
         allow_unverified: reader.switch(&key("allow_unverified")),

@@ -1,4 +1,4 @@
-//! Where the challenges of ceremonies in flight are kept, and for how long.
+//! Where the challenges of pending ceremonies are stored, and for how long.
 
 use chrono::Duration;
 
@@ -7,9 +7,9 @@ use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::values::show_text;
 
 choices! {
-    /// Where to keep challenges, as written.
+    /// Where to store challenges, as written.
     StoreChoice {
-        /// Decided by where the database is.
+        /// Depends on where the database is.
         Auto = "auto",
         /// In this process.
         Memory = "memory",
@@ -18,10 +18,10 @@ choices! {
     }
 }
 
-/// Where challenges are kept.
+/// Where challenges are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChallengeStore {
-    /// In this process: for one server only.
+    /// In this process: for a single server only.
     Memory,
     /// In the database: any number of servers.
     Database,
@@ -30,7 +30,7 @@ pub enum ChallengeStore {
 /// The settings of `[challenges]`.
 #[derive(Clone, Debug)]
 pub struct Challenges {
-    /// Where they are kept (`auto` already decided).
+    /// Where they are stored (with `auto` already resolved).
     pub store: ChallengeStore,
     /// How long one lives.
     pub ttl: Duration,

@@ -1,4 +1,4 @@
-//! The keys of `[clients.<client_id>]`, and the words that some take.
+//! The keys of `[clients.<client_id>]`, and the choices for some of them.
 
 use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 use super::tokens::Algorithm;
@@ -6,9 +6,9 @@ use super::tokens::Algorithm;
 choices! {
     /// Whether a client can keep a secret (RFC 6749 §2.1).
     ClientKind {
-        /// It runs on its users' devices and cannot.
+        /// It runs on its users' devices and cannot keep a secret.
         Public = "public",
-        /// It runs on a server and can.
+        /// It runs on a server and can keep one.
         Confidential = "confidential",
     }
 }

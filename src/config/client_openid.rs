@@ -1,7 +1,7 @@
-//! The OAuth and OpenID Connect settings of a client, read straight into the domain's own form.
+//! The OAuth and OpenID Connect settings of a client, read directly into the domain's type.
 //!
-//! What values must be in themselves is judged here; how they fit each other, [`ClientDefinition::check`] says for every
-//! way a client can come to be.
+//! Here each value is checked by itself. How the values must fit together is checked by [`ClientDefinition::check`],
+//! however a client is created.
 
 use serde::de::DeserializeOwned;
 
@@ -29,7 +29,7 @@ choices! {
 }
 
 choices! {
-    /// A named set of demands.
+    /// A named set of additional requirements.
     Profile {
         /// FAPI 2.0 Security Profile.
         Fapi2 = "fapi2",
@@ -39,16 +39,16 @@ choices! {
 }
 
 choices! {
-    /// How people are named (OpenID Connect Core §8).
+    /// Which `sub` people get (OpenID Connect Core §8).
     Subject {
-        /// To everybody alike.
+        /// The same for all clients.
         Public = "public",
-        /// To each sector by a name of its own.
+        /// A different one for each sector.
         Pairwise = "pairwise",
     }
 }
 
-/// A setting of a client that is simply left out when nobody wants it.
+/// Declares settings of a client that are simply omitted when not needed.
 macro_rules! keys {
     ($($name:literal: $kind:expr, $default:expr, $doc:literal;)*) => {
         &[$(Key { path: concat!("clients.<client_id>.", $name), kind: $kind, default: $default, doc: $doc },)*]
@@ -160,12 +160,12 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &str) -> ClientDefinition {
     }
 }
 
-/// The domain's value of a word; both write the same words.
+/// The domain's value of a choice; both are written the same way.
 pub(super) fn in_domain<T: DeserializeOwned>(word: &str) -> Option<T> {
     serde_json::from_value(word.into()).ok()
 }
 
-/// The domain's values of the words of a list; both write the same words.
+/// The domain's values of a list of choices; both are written the same way.
 pub(super) fn words<W: Choice, T: DeserializeOwned>(
     reader: &mut Reader<'_>,
     key: &str,

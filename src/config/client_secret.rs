@@ -1,4 +1,4 @@
-//! The secret of a confidential client: read, digested, forgotten.
+//! The secret of a confidential client: read, digested, then dropped.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 
 const MAKE_ONE: &str = "make one with `passmint clients secret`, which prints the secret and its digest";
 
-/// Reads the digest of a client's secret from `secret_digest` or `secret_file`; one for a confidential client that has
-/// nothing else to authenticate with, none for a public one.
+/// Reads the digest of a client's secret from `secret_digest` or `secret_file`. It is required for a confidential
+/// client that cannot authenticate otherwise; a public client has none.
 pub(super) fn read(reader: &mut Reader<'_>, id: &str, kind: ClientKind, needs_none: bool) -> Option<TokenDigest> {
     let key = |field: &str| format!("clients.{id}.{field}");
     let (plain, file, digest) = (key("secret"), key("secret_file"), key("secret_digest"));
@@ -40,7 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &str, kind: ClientKind, needs_no
         (ClientKind::Confidential, false, false) if needs_none => None,
         (ClientKind::Confidential, false, false) if !reader.is_given(&plain) => {
             let cure = format!("give it a secret_digest or secret_file: {MAKE_ONE}");
-            // One whose workloads could not be read wants no secret.
+            // A client whose workloads could not be read needs no secret.
             let wrong = Wrong::new("is confidential and has no secret", cure);
             reader.contradiction(&key("kind"), &[&key("federated")], wrong);
             None
@@ -62,7 +62,7 @@ fn read_file(reader: &mut Reader<'_>, key: &str, path: &Path) -> Option<TokenDig
 
 fn read_digest(text: &str) -> Result<TokenDigest, Wrong> {
     let bytes = if text.len() == 64 { from_hex(text) } else { URL_SAFE_NO_PAD.decode(text).ok() };
-    // The text is not repeated: it may be a secret in the wrong place.
+    // The text is not repeated, because it may be a secret in the wrong place.
     let digest = bytes
         .and_then(|bytes| TokenDigest::from_stored(&bytes))
         .ok_or_else(|| Wrong::new("is not a SHA-256 in hex (64 characters) or base64url (43 characters)", MAKE_ONE))?;

@@ -1,6 +1,6 @@
-//! Clients: the apps that may ask for tokens.
+//! Clients: the apps that may request tokens.
 //!
-//! What must hold: only digests of secrets leave this file; the passkey grant is for first-party clients only, and its
+//! Invariants: only digests of secrets leave this file; the passkey grant is for first-party clients only, and their
 //! origins are among those of the client's relying party; the quick-start client exists on localhost only. To add a
 //! grant: a variant in [`Grant`], and its rule in `check_grants`.
 
@@ -22,34 +22,34 @@ use crate::domain::client::{ClientDefinition, GrantType, check_id};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 
-/// An app that may ask for tokens.
+/// An app that may request tokens.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// Its `client_id`.
     pub id: String,
-    /// What people are shown.
+    /// The name shown to people.
     pub name: String,
     /// Whether it can keep a secret.
     pub kind: ClientKind,
-    /// Whether it belongs to the operator, so that nobody is asked for consent.
+    /// Whether the operator owns it, so that nobody is asked for consent.
     pub first_party: bool,
     /// The origins that its pages and apps run on.
     pub origins: Vec<AppOrigin>,
-    /// Where answers may be sent.
+    /// The redirect URIs that responses may be sent to.
     pub redirect_uris: Vec<RedirectUri>,
     /// How it may get tokens.
     pub grants: Vec<Grant>,
-    /// What it may ask for; `bridge:*` stands for every bridge.
+    /// The scopes it may request; `bridge:*` stands for every bridge.
     pub scopes: Vec<String>,
     /// The name of the relying party that requests without an origin use.
     pub relying_party: String,
-    /// What its access tokens may be for, beside the issuer itself.
+    /// The audiences that its access tokens may have, in addition to the issuer.
     pub audiences: Vec<String>,
     /// The digest of its secret; `Some` exactly when it is confidential.
     pub secret: Option<TokenDigest>,
-    /// How long its access tokens live; `None` for `tokens.access_ttl`.
+    /// How long its access tokens live; `None`: `tokens.access_ttl`.
     pub access_ttl: Option<Duration>,
-    /// Whether it is given refresh tokens.
+    /// Whether it gets refresh tokens.
     pub refresh: bool,
     /// The algorithm of its ID tokens.
     pub id_token_algorithm: Algorithm,
@@ -59,7 +59,7 @@ pub struct Client {
     pub openid: ClientDefinition,
 }
 
-/// The id of the client that a fresh server on localhost has.
+/// The id of the client that a new server on localhost has.
 pub const QUICK_START: &str = "quickstart";
 
 /// Reads every client, and adds the quick-start client on localhost.
@@ -99,7 +99,7 @@ fn quick_start(reader: &mut Reader<'_>, server: &Server, parties: &[RelyingParty
         refresh: true,
         id_token_algorithm: Algorithm::Rs256,
         may_introspect: Vec::new(),
-        // The developer panel shows who somebody is from the ID token.
+        // The developer panel reads the person's claims from the ID token.
         openid: ClientDefinition { claims_in_id_token: true, ..ClientDefinition::default() },
     }
 }
@@ -168,7 +168,7 @@ fn check_grants(reader: &mut Reader<'_>, client: &Client, parties: &[RelyingPart
     }
 }
 
-/// The rules that hold for clients however they come to be.
+/// Checks the rules that apply to clients however they are created.
 fn check_fit(reader: &mut Reader<'_>, client: &Client) {
     if let Some(misfit) = check_id(&client.id) {
         reader.mistake(&format!("clients.{}", client.id), Wrong::new(misfit.what, misfit.cure));
@@ -182,7 +182,7 @@ fn check_fit(reader: &mut Reader<'_>, client: &Client) {
 }
 
 impl Client {
-    /// The client in the domain's form.
+    /// The client as a definition of the domain.
     pub fn definition(&self) -> ClientDefinition {
         let mut grants: Vec<GrantType> = self.grants.iter().filter_map(|grant| in_domain(grant.as_str())).collect();
         if !self.refresh {
@@ -206,7 +206,7 @@ impl Client {
     }
 }
 
-/// Whether a confidential client proves itself in another way.
+/// Whether a confidential client authenticates without a secret.
 fn needs_no_secret(openid: &ClientDefinition) -> bool {
     openid.jwks.is_some() || openid.jwks_uri.is_some() || !openid.federated.is_empty()
 }

@@ -1,8 +1,8 @@
-//! As much of libpq's connection strings as is needed to tell whether one asks for TLS, and of whom.
+//! A minimal parser for libpq's connection strings: it tells whether one requires TLS, and for which host.
 //!
-//! libpq reads the string again when it connects; here a promise is checked that this build could not keep. The string
-//! holds a password, so no part of it but the `sslmode` ever gets into a message; and as libpq quotes what it cannot read,
-//! that is refused here. What libpq would wait for without end gets an end here.
+//! libpq parses the string again when it connects; the check here catches a requirement that this build cannot meet.
+//! The string contains a password, so only its `sslmode` may appear in a message. libpq's errors quote what it cannot
+//! parse, so such strings are refused here. Timeouts are added where libpq would wait forever.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -19,20 +19,20 @@ pub enum DatabaseTls {
 }
 
 impl DatabaseTls {
-    /// What the running program was built with.
+    /// What the running program supports.
     pub const fn of_this_build() -> Self {
         if cfg!(feature = "db-tls") { Self::Available } else { Self::Missing }
     }
 }
 
-/// What matters of a connection string.
+/// The relevant parts of a connection string.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ConnInfo {
-    /// The `sslmode`, where it is written out.
+    /// The `sslmode`, if given.
     pub(super) sslmode: Option<String>,
-    /// Whether a host is named that is not this machine.
+    /// Whether it names a host other than this machine.
     pub(super) remote: bool,
-    /// The parameters that are written out, by name.
+    /// The names of the given parameters.
     names: BTreeSet<String>,
     form: Form,
 }
@@ -46,8 +46,8 @@ enum Form {
     },
 }
 
-/// How a connection notices by itself that nobody is there any more, where no error ever comes: a machine without power, a
-/// firewall that forgot. Only for TCP; libpq passes over it on a socket. In seconds, the last in milliseconds.
+/// TCP settings that detect a dead connection when no error ever arrives: a machine without power, a firewall that lost
+/// its state. libpq ignores them on a socket. In seconds, the last one in milliseconds.
 const PATIENCE: [(&str, &str); 5] = [
     ("connect_timeout", "5"),
     ("keepalives_idle", "10"),
@@ -56,7 +56,8 @@ const PATIENCE: [(&str, &str); 5] = [
     ("tcp_user_timeout", "10000"),
 ];
 
-/// The parameters that libpq knows, up to PostgreSQL 18. What a password cut in two leaves is none of them.
+/// The parameters that libpq knows, up to PostgreSQL 18. The remainder of a password that was split in two is not among
+/// them.
 const PARAMETERS: [&str; 53] = [
     "application_name",
     "authtype",
@@ -113,7 +114,7 @@ const PARAMETERS: [&str; 53] = [
     "user",
 ];
 
-/// What is wrong with a string, in fixed words: a password may be anywhere in it.
+/// What is wrong with a string, in fixed words, because a password may be anywhere in it.
 type Fault = &'static str;
 
 const UNKNOWN_PARAMETER: Fault = "has a parameter that libpq does not know";
@@ -122,7 +123,7 @@ const ENCODE: &str = "percent-encode special characters of the user name and the
                       a space is %20), and write the rest as libpq's documentation has it";
 
 impl ConnInfo {
-    /// Reads either form: `postgres://…` or `keyword=value …`.
+    /// Parses either form: `postgres://…` or `keyword=value …`.
     pub(super) fn read(text: &str) -> Result<Self, Wrong> {
         let uri = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
         match uri {
@@ -140,15 +141,15 @@ impl ConnInfo {
         if rest.contains(char::is_whitespace) {
             return Err("holds a space");
         }
-        // User and password too, which are not looked at below.
+        // This also covers user and password, which are not read below.
         decode(rest)?;
-        // As libpq does: what stands before an @ that comes before the first slash is the user's.
+        // As in libpq: an @ before the first slash ends the user part.
         let after_user = match rest.find(['@', '/']) {
             Some(at) if rest.as_bytes()[at] == b'@' => &rest[at + 1..],
             _ => rest,
         };
         let (address, query) = after_user.split_once('?').unwrap_or((after_user, ""));
-        // To libpq the second half of a password would be a host or a database.
+        // libpq would take the second half of a password for a host or a database.
         if address.contains('@') {
             return Err("holds an @ that is not the one before the host");
         }
@@ -160,7 +161,7 @@ impl ConnInfo {
         for pair in query.split_terminator('&') {
             let (name, value) = pair.split_once('=').ok_or("has a parameter without a value")?;
             let (name, value) = (decode(name)?, decode(value)?);
-            // libpq takes JDBC's word as well.
+            // libpq also accepts JDBC's parameter.
             if (name.as_str(), value.as_str()) == ("ssl", "true") {
                 info.sslmode = Some("require".to_owned());
             } else {
@@ -207,7 +208,7 @@ impl ConnInfo {
         self.remote |= !socket && !loopback && host != "localhost";
     }
 
-    /// The string it was read from, with bounded patience where it does not say otherwise.
+    /// The original string, with the timeouts that it does not set itself.
     pub(super) fn with_patience(&self, text: &str) -> String {
         let missing = PATIENCE.iter().filter(|(name, _)| !self.names.contains(*name));
         let pairs: Vec<String> = missing.map(|(name, value)| format!("{name}={value}")).collect();
@@ -219,7 +220,7 @@ impl ConnInfo {
         }
     }
 
-    /// Refuses what this build cannot do: a promise of TLS must not end in clear text.
+    /// Refuses what this build cannot do: a connection that requires TLS must not use clear text.
     pub(super) fn check(&self, tls: DatabaseTls) -> Result<(), Wrong> {
         let Some(mode) = self.sslmode.as_deref() else { return Ok(()) };
         let asks_for_tls = match mode {
@@ -241,7 +242,7 @@ impl ConnInfo {
     }
 }
 
-/// The host before its port, which must be a number where there is one.
+/// The host without its port, which must be a number if present.
 fn without_port(address: &str) -> Result<&str, Fault> {
     let end = match address.strip_prefix('[').map(|inner| inner.find(']')) {
         Some(None | Some(0)) => return Err("has a [ without an address and a ] after it"),
@@ -254,7 +255,7 @@ fn without_port(address: &str) -> Result<&str, Fault> {
     if is_port { Ok(host) } else { Err("has a port that is not a number from 1 to 65535") }
 }
 
-/// The value at the head of a keyword string, and what follows it: bare or in single quotes, with backslashes.
+/// The value at the start of a keyword string, and the rest: bare or in single quotes, with backslash escapes.
 fn keyword_value(text: &str) -> Option<(String, &str)> {
     let quoted = text.starts_with('\'');
     let mut value = String::new();

@@ -1,4 +1,4 @@
-//! The database: where it is, how many connections, how long to wait.
+//! The database: where it is, how many connections it may have, and how long to wait for it.
 
 use chrono::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::secret::Secret;
 pub struct Database {
     /// Where PostgreSQL is (a libpq URL or keyword string); `None` for the private cluster.
     pub url: Option<Secret<String>>,
-    /// How many connections at most.
+    /// The maximum number of connections.
     pub pool: u32,
     /// How long a request waits for a connection before it is answered with 503.
     pub wait: Duration,

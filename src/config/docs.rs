@@ -31,7 +31,7 @@ All mistakes are reported together, each with its key, its place and the cure, a
 variable is one as well. `passmint check-config` shows what was understood and where each value came from.
 ";
 
-/// The page, in Markdown.
+/// Renders the page in Markdown.
 pub fn render() -> String {
     let mut page = HEAD.to_owned();
     for section in SECTIONS.0 {
@@ -44,7 +44,7 @@ pub fn render() -> String {
     page
 }
 
-/// One line: the type, the default, the variable.
+/// One line with the type, the default and the variable.
 fn facts(key: &Key) -> String {
     let default = match key.default {
         Fallback::Value("") => "default: empty".to_owned(),

@@ -1,4 +1,4 @@
-//! Tokens bound to a key of their holder (RFC 9449).
+//! Tokens bound to a key of their holder (DPoP, RFC 9449).
 
 use super::reader::Reader;
 use super::section::{Fallback, Key, Kind, Section};

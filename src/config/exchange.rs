@@ -12,13 +12,13 @@ use crate::domain::exchange::{self, Issuer, Issues, Rule, SubjectKind};
 use crate::domain::scope::Scopes;
 
 choices! {
-    /// A kind of token that is taken.
+    /// A kind of token that may be exchanged.
     Taken {
         /// An access token of ours.
         AccessToken = "access_token",
         /// An ID token.
         IdToken = "id_token",
-        /// Another JWT, of a trusted issuer.
+        /// Another JWT of a trusted issuer.
         Jwt = "jwt",
         /// A transaction token, to be replaced.
         TxnToken = "txn_token",
@@ -26,13 +26,13 @@ choices! {
 }
 
 choices! {
-    /// A kind of token that is given.
+    /// A kind of token that may be issued.
     Given {
         /// An access token.
         AccessToken = "access_token",
         /// An ID token for the client.
         IdToken = "id_token",
-        /// An access token, asked for as a JWT.
+        /// An access token, requested as a JWT.
         Jwt = "jwt",
         /// An identity assertion for another authorization server.
         IdJag = "id_jag",
@@ -42,18 +42,18 @@ choices! {
 }
 
 choices! {
-    /// Whether somebody may act.
+    /// Whether an actor is allowed.
     Acting {
         /// No actor token is accepted.
         Forbidden = "forbidden",
-        /// With or without.
+        /// With or without an actor token.
         Allowed = "allowed",
         /// Only with an actor token.
         Required = "required",
     }
 }
 
-/// The issuer that is this server.
+/// The name of this server as an issuer.
 const SELF: &str = "self";
 
 pub(super) const SECTION: Section = Section {
@@ -218,7 +218,7 @@ fn issuer(text: &str, trusted: &[TrustedIssuer]) -> Result<Issuer, Wrong> {
     known.then(|| Issuer::Trusted(text.to_owned())).ok_or_else(unknown)
 }
 
-/// What would read as a right and could never be one.
+/// Refuses settings that look like a right but can never grant one.
 fn check(reader: &mut Reader<'_>, rule: &Rule) {
     let key = |field: &str| format!("exchange_rules.{}.{field}", rule.name);
     let both: BTreeSet<&String> = rule.audiences.iter().filter(|one| rule.new_audiences.contains(one)).collect();

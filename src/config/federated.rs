@@ -1,4 +1,4 @@
-//! The workloads that are a client: `clients.<client_id>.federated`.
+//! The workloads that act as a client: `clients.<client_id>.federated`.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use crate::domain::client::FederatedIdentity;
 const LIST: TableList = TableList {
     entry: "entry",
     members: &["issuer", "subject", "audience"],
-    // The client would have no way in, or another than was meant.
+    // An empty list would leave the client without authentication, or with another one than intended.
     may_be_empty: false,
     example: "[ { issuer = \"github\", subject = \"repo:acme/shop:ref:refs/heads/main\", audience = \"https://id.example.com\" } ]",
 };

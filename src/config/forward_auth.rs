@@ -1,4 +1,4 @@
-//! Protected hosts: apps behind a proxy that asks us who somebody is.
+//! Protected hosts: apps behind a proxy that asks us who a person is.
 
 use chrono::Duration;
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ use crate::domain::forward::{
 };
 
 choices! {
-    /// Which headers an app is told a person with.
+    /// Which headers tell an app about a person.
     HeaderStyle {
         /// As Authelia sends them.
         Authelia = "authelia",
@@ -25,9 +25,9 @@ choices! {
         Oauth2Proxy = "oauth2-proxy",
         /// As authentik sends them.
         Authentik = "authentik",
-        /// As Grafana's `auth.proxy` takes them.
+        /// As accepted by Grafana's `auth.proxy`.
         Grafana = "grafana",
-        /// None but those of `more_headers`.
+        /// Only those of `more_headers`.
         None = "none",
     }
 }
@@ -95,7 +95,7 @@ fn read_one(reader: &mut Reader<'_>, text: &str, server: &Server) -> Option<Prot
     Some(host)
 }
 
-/// Scopes are asked of access tokens alone: where none is taken, asking for them would keep nobody out.
+/// Refuses scopes where no access token is accepted: only tokens have scopes, so requiring them would keep nobody out.
 fn scopes_of_tokens(reader: &mut Reader<'_>, key: impl Fn(&str) -> String, host: &ProtectedHost) {
     if host.bearer_audience.is_some() {
         return;

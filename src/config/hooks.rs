@@ -1,4 +1,4 @@
-//! Hooks: others' servers that have a say in what happens here.
+//! Hooks: external servers that are called at a sign-in.
 
 use chrono::Duration;
 
@@ -14,17 +14,17 @@ choices! {
     When {
         /// After the passkey was verified, before anything is written.
         BeforeSignIn = "before_sign_in",
-        /// After somebody was signed in, without being waited for.
+        /// After a person was signed in, without waiting for the response.
         AfterSignIn = "after_sign_in",
     }
 }
 
 choices! {
-    /// What it leads to that a hook says nothing.
+    /// What happens when a hook does not respond.
     OnFailure {
-        /// Nobody is signed in.
+        /// The sign-in is denied.
         Deny = "deny",
-        /// As if there were no such hook.
+        /// The hook is ignored.
         Allow = "allow",
     }
 }
@@ -32,17 +32,17 @@ choices! {
 /// A hook as configured.
 #[derive(Clone, Debug)]
 pub struct Hook {
-    /// Where it is.
+    /// The server that is called.
     pub endpoint: Endpoint,
     /// When it is called.
     pub when: When,
-    /// How long it may take.
+    /// How long a call may take.
     pub timeout: Duration,
-    /// What its failure leads to.
+    /// What happens when it fails.
     pub on_failure: OnFailure,
-    /// Only for sign-ins of these clients.
+    /// Only sign-ins of these clients call it.
     pub clients: Vec<String>,
-    /// Whether it is called.
+    /// Whether it is active.
     pub enabled: bool,
 }
 

@@ -1,7 +1,7 @@
-//! Gathers what file, environment and command line give, key by key, and refuses whatever no key is known for.
+//! Collects the values of file, environment and command line, key by key, and refuses unknown keys.
 //!
-//! What must hold: nothing that an operator wrote is passed over in silence. A misspelt key would otherwise leave a
-//! weaker default in force.
+//! Invariant: nothing that an operator wrote is silently ignored. A misspelt key would otherwise leave a weaker default
+//! in effect.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use super::text;
 
 const LOOK_IT_UP: &str = "remove it, or look the name up in docs/reference/configuration.md";
 
-/// A value as given, before anybody knows whether it fits.
+/// A value as given, before it is checked.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Text(String),
@@ -27,12 +27,12 @@ pub(super) enum Value {
     Moment(String),
     List(Vec<Given>),
     Table(BTreeMap<String, Given>),
-    /// Text of a variable or a flag, which has no type yet: `10` may be a number, `a,b` a list.
+    /// The text of a variable or a flag, which has no type yet: `10` may be a number, `a,b` a list.
     Word(String),
 }
 
 impl Value {
-    /// What the value is, for messages.
+    /// The kind of the value, for messages.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) | Self::Word(_) => "text",
@@ -53,24 +53,24 @@ pub(super) struct Given {
     pub(super) place: Place,
 }
 
-/// Everything given, by full path.
+/// All given values, by full path.
 #[derive(Debug)]
 pub(super) struct Inputs {
-    /// The settings that there are.
+    /// The known settings.
     pub(super) known: Sections,
-    /// For each path its values, the stronger source later.
+    /// For each path its values; stronger sources come later.
     pub(super) given: BTreeMap<String, Vec<Given>>,
-    /// The named tables: their path (`clients.web`) and where they stand.
+    /// The named tables: their paths (`clients.web`) and places.
     pub(super) tables: BTreeMap<String, Place>,
-    /// `PGSSLMODE`, which libpq reads by itself.
+    /// `PGSSLMODE`, which libpq reads itself.
     pub(super) pgsslmode: Option<String>,
     pub(super) problems: Vec<Problem>,
-    /// Whether the file could be parsed; what is missing from a broken file is not a mistake of its own.
+    /// Whether the file could not be parsed; keys missing from a broken file are not reported separately.
     pub(super) file_is_broken: bool,
 }
 
 impl Inputs {
-    /// Gathers all three sources.
+    /// Collects the values of all three sources.
     pub(super) fn gather(
         known: Sections,
         file: Option<(&Path, &str)>,
@@ -153,9 +153,10 @@ impl Inputs {
 
     fn environment(&mut self, environment: &[(String, OsString)]) {
         let known: BTreeMap<String, String> = settable_paths(self.known).map(|path| (variable(&path), path)).collect();
-        // The common name of the variable is the weaker one: ours was set for us.
+        // `DATABASE_URL` is the weaker one, because our own variable was set for us specifically.
         let common = environment.iter().filter(|(name, _)| name == "DATABASE_URL");
-        // Where PostgreSQL's programs are is looked up by whoever starts them, and is no setting of the server's.
+        // `PASSMINT_PG_BIN` (the directory of PostgreSQL's programs) is read where they are started, and is not a
+        // setting.
         let ours = environment.iter().filter(|(name, _)| name.starts_with("PASSMINT_") && name != "PASSMINT_PG_BIN");
         for (name, value) in common.chain(ours) {
             let path = if name == "DATABASE_URL" { Some("database.url") } else { known.get(name).map(String::as_str) };
@@ -163,7 +164,7 @@ impl Inputs {
             match (path, value.to_str()) {
                 (Some(path), Some(value)) => self.word(path, value, place),
                 (Some(path), None) => {
-                    // What was meant is not known, and a replacement would be in force without a word.
+                    // The intended value is unknown, and falling back to another one would be silent.
                     let wrong = Wrong::new("is not UTF-8", "write it as text in UTF-8");
                     self.problems.push(Problem { key: path.to_owned(), place, wrong });
                 }
@@ -206,8 +207,8 @@ impl Inputs {
         }
     }
 
-    /// Where everything was given, down to the leaves of free trees (`claims.roles[2]`): of values from several sources the
-    /// one in force.
+    /// Where each value was given, down to the leaves of free trees (`claims.roles[2]`); for several sources, the one
+    /// in effect.
     pub(super) fn places(&self) -> BTreeMap<String, Place> {
         let mut places = self.tables.clone();
         for (path, given) in &self.given {
@@ -241,7 +242,7 @@ fn note_places(places: &mut BTreeMap<String, Place>, path: String, given: &Given
     places.insert(path, given.place.clone());
 }
 
-/// Every path that variables and flags may set: the keys outside named tables, and `…_file` of each secret.
+/// All paths that variables and flags may set: the keys outside named tables, and `…_file` for each secret.
 fn settable_paths(known: Sections) -> impl Iterator<Item = String> {
     known.keys().filter(|key| !key.is_in_named_table()).flat_map(|key| {
         let file = matches!(key.kind, Kind::Secret).then(|| format!("{}_file", key.path));
@@ -249,7 +250,7 @@ fn settable_paths(known: Sections) -> impl Iterator<Item = String> {
     })
 }
 
-/// Reads the name of a named table: identifiers are other people's words, everything else is named by ours.
+/// Checks the name of a named table: an identifier is defined by others, any other name follows our rules.
 fn table_name(below: Option<&Key>, path: &[String]) -> Result<String, Wrong> {
     let name = path.last().map_or("", String::as_str);
     if below.is_some_and(|key| key.path.contains("<identifier>")) { text::identifier(name) } else { text::name(name) }
@@ -260,8 +261,8 @@ fn is_secret_file(known: Sections, path: &str) -> bool {
         .is_some_and(|path| known.keys().any(|key| key.path == path && matches!(key.kind, Kind::Secret)))
 }
 
-/// Whether Kubernetes put the variable there: for a Service named `passmint` (or `passmint-…`) every pod of the
-/// namespace gets `PASSMINT_SERVICE_HOST`, `PASSMINT_PORT=tcp://…` and their like. They are nobody's mistake.
+/// Whether Kubernetes set the variable: for a Service named `passmint` (or `passmint-…`), every pod of the namespace
+/// gets `PASSMINT_SERVICE_HOST`, `PASSMINT_PORT=tcp://…` and similar variables. They are not the operator's mistake.
 fn is_service_link(name: &str, value: &str) -> bool {
     let is_url = value.starts_with("tcp://") || value.starts_with("udp://");
     let protocols = ["_TCP", "_UDP"];
@@ -288,8 +289,8 @@ fn unknown(known: Sections, dotted: String, place: Place, path: &[String]) -> Pr
     Problem { key: dotted, place, wrong: Wrong::new("there is no such setting", cure) }
 }
 
-/// What could have been meant: the key and the tables above it. The name of a named table is no misspelling, so it is
-/// taken over from the path.
+/// The paths that may have been intended: the key and its parent tables. The name of a named table is not a
+/// misspelling, so it is taken from the path.
 fn spellings(key: &Key, path: &[String]) -> Vec<String> {
     let parts: Vec<&str> = key
         .path
@@ -303,7 +304,7 @@ fn spellings(key: &Key, path: &[String]) -> Vec<String> {
 fn convert(lines: &Lines, value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
-        // What does not fit is out of every range as well.
+        // A number that does not fit is outside every range as well.
         DeValue::Integer(number) => {
             Value::Integer(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX))
         }
@@ -327,7 +328,7 @@ fn convert(lines: &Lines, value: &DeValue<'_>) -> Value {
     }
 }
 
-/// Where the lines of a file begin.
+/// The offsets at which the lines of a file begin.
 struct Lines {
     path: Arc<str>,
     starts: Vec<usize>,

@@ -9,16 +9,16 @@ use super::reader::Reader;
 use super::section::{Fallback, Key, Kind, Section};
 use super::values::show_text;
 
-/// Where the master key is, and how signing keys are rotated.
+/// Where the master key is, and how signing keys rotate.
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// The file that holds the master key.
     pub master_key_file: PathBuf,
-    /// Whether the master key's file may be readable by its group, as secrets that an orchestrator mounts are.
+    /// Whether the group may read the master key's file, as with secrets mounted by an orchestrator.
     pub allow_group_readable: bool,
     /// How long a new signing key is published before it signs.
     pub publish_before_signing: Duration,
-    /// How often a new signing key is made; `None` for never by itself.
+    /// How often a new signing key is made; `None`: never automatically.
     pub rotate_every: Option<Duration>,
 }
 

@@ -1,11 +1,11 @@
-//! The key table: every setting there is, with its type, default, range and meaning.
+//! The key table: every setting, with its type, default, range and meaning.
 //!
-//! It drives the reader (a default is written once, in its section, in the same text that an operator would write), the
-//! did-you-mean of unknown keys, and the generated reference page. Each [`section`](super::section) declares its own keys
-//! beside the code that reads them.
+//! It drives the reader (each default is written once, in its section, as an operator would write it), the suggestions
+//! for unknown keys, and the generated reference page. Each [`section`](super::section) declares its own keys next to
+//! the code that reads them.
 //!
-//! To add a setting: a [`Key`](super::section::Key) in its section's `KEYS`, a field in the section's struct, the line that
-//! reads it, then `passmint docs configuration > docs/reference/configuration.md`.
+//! To add a setting: a [`Key`](super::section::Key) in its section's `KEYS`, a field in the section's struct, the line
+//! that reads it, then `passmint docs configuration > docs/reference/configuration.md`.
 
 use super::section::Sections;
 use super::{

@@ -1,4 +1,4 @@
-//! How much one caller may ask for.
+//! Rate limits and size limits for callers.
 
 use chrono::Duration;
 
@@ -8,26 +8,26 @@ use super::section::{Fallback, Key, Kind, Section};
 /// A token bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// How many requests flow in each minute.
+    /// The number of requests that it refills each minute.
     pub per_minute: u32,
-    /// How many may come at once.
+    /// The number of requests that may arrive at once.
     pub burst: u32,
 }
 
 /// Limits per caller, where a caller is an IPv4 /24 or an IPv6 /56, and per connection.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Whether the token buckets are consulted.
+    /// Whether the token buckets are used.
     pub enabled: bool,
-    /// For starts of ceremonies.
+    /// For starting ceremonies.
     pub starts: Bucket,
-    /// For their ends.
+    /// For finishing them.
     pub verifies: Bucket,
     /// For the token endpoint.
     pub tokens: Bucket,
     /// For custom tokens, by person and bridge.
     pub bridges: Bucket,
-    /// For exchanges that fail for their tokens, by client and issuer.
+    /// For exchanges that fail because of their tokens, by client and issuer.
     pub failed_exchanges: Bucket,
     /// The longest request body, in bytes.
     pub body: u64,
@@ -39,7 +39,7 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How many connections one server keeps open at once.
     pub connections: u32,
-    /// How many of them one caller holds.
+    /// How many of them one caller may hold.
     pub connections_per_caller: u32,
 }
 

@@ -1,16 +1,16 @@
-//! What is logged, and how it looks.
+//! What is logged, and in which format.
 
 use super::reader::Reader;
 use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 
 choices! {
-    /// How log lines look.
+    /// The format of log lines.
     LogFormat {
-        /// Text on a terminal, JSON elsewhere; the caller knows which.
+        /// Text on a terminal, JSON elsewhere; the caller knows which applies.
         Auto = "auto",
         /// For people.
         Text = "text",
-        /// For machines, one object a line.
+        /// For machines, one object per line.
         Json = "json",
     }
 }
@@ -18,13 +18,13 @@ choices! {
 choices! {
     /// The lowest level that is logged.
     LogLevel {
-        /// What needs somebody.
+        /// Problems that need attention.
         Error = "error",
-        /// What may soon.
+        /// Problems that may need attention soon.
         Warn = "warn",
         /// One line per request and event.
         Info = "info",
-        /// For finding a mistake.
+        /// For finding errors.
         Debug = "debug",
         /// Everything, including details of libraries.
         Trace = "trace",
@@ -34,7 +34,7 @@ choices! {
 /// The settings of `[log]`.
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// How log lines look.
+    /// The format of log lines.
     pub format: LogFormat,
     /// The lowest level that is logged.
     pub level: LogLevel,

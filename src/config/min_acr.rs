@@ -1,14 +1,14 @@
-//! The least authentication context that a bridge or a protected host asks of a sign-in.
+//! The minimum authentication context class that a bridge or a protected host requires.
 
 use super::problems::{Wrong, quoted};
 use crate::bridge::MinAcr;
 
-/// The words that can be asked for: those that some sign-in reaches.
+/// The values that can be required: those that a sign-in can reach.
 pub(super) const WORDS: &[&str] = &["phr"];
 
 const CURE: &str = "write \"phr\", or leave it out";
 
-/// Reads one. A context that no ceremony reaches would lock everybody out for good, so it is a mistake.
+/// Reads a value. One that no ceremony reaches would lock everybody out permanently, so it is a mistake.
 pub(super) fn parse(text: &str) -> Result<MinAcr, Wrong> {
     match MinAcr::parse(text) {
         Some(acr) if acr.is_reachable() => Ok(acr),

@@ -1,11 +1,11 @@
-//! The configuration: typed, checked once, and never looked at as text again.
+//! The configuration: typed, and checked once at loading.
 //!
-//! [`Config::load`] is a pure function of a file's text, the environment and the command line's flags. What must hold:
-//! nothing that was written is passed over (unknown keys and variables are mistakes), every mistake is reported
-//! together with all others, and a value that is wrong is never replaced by a weaker default.
+//! [`Config::load`] is a pure function of the file's text, the environment and the flags of the command line.
+//! Invariants: nothing that was written is ignored (unknown keys and variables are mistakes); all mistakes are reported
+//! together; an invalid value is never replaced by a weaker default.
 //!
 //! One small file for each section holds its struct, its keys and the code that reads them; [`keys`] says how to add a
-//! setting. Named tables (relying parties, clients, bridges) live in the file only.
+//! setting. Named tables (relying parties, clients, bridges) can be set in the file only.
 
 mod audit;
 mod authorization_servers;
@@ -103,13 +103,13 @@ use crate::domain::resource::Resource;
 use inputs::Inputs;
 use reader::{Reader, Understood};
 
-/// Everything that the configuration is made from.
+/// The sources of a configuration.
 pub struct Sources<'a> {
     /// The file's path, for messages, and its text.
     pub file: Option<(PathBuf, String)>,
-    /// All environment variables; those that are not ours are disregarded.
+    /// All environment variables; unrelated ones are ignored.
     pub environment: Vec<(String, OsString)>,
-    /// Settings by path from the command line: `--set`, and the flags that stand for one.
+    /// Settings by path from the command line: `--set`, and flags that are shorthand for a setting.
     pub flags: Vec<(String, String)>,
     /// Reads a file that holds a secret.
     pub read_secret: &'a dyn Fn(&Path) -> io::Result<String>,
@@ -122,9 +122,9 @@ pub struct Sources<'a> {
 pub struct Config {
     /// The server itself.
     pub server: Server,
-    /// Who runs the site, as its pages tell people.
+    /// The site's operator, as shown on its pages.
     pub site: Site,
-    /// TLS of the server itself; none: plain HTTP, behind a proxy or on localhost.
+    /// TLS of the server itself; `None`: plain HTTP, behind a proxy or on localhost.
     pub tls: Option<Tls>,
     /// The database.
     pub database: Database,
@@ -132,7 +132,7 @@ pub struct Config {
     pub keys: Keys,
     /// Challenges of ceremonies in flight.
     pub challenges: Challenges,
-    /// How much one caller may ask for.
+    /// Limits for callers.
     pub limits: Limits,
     /// How long a browser stays signed in.
     pub session: Session,
@@ -140,9 +140,9 @@ pub struct Config {
     pub tokens: Tokens,
     /// Tokens bound to a key.
     pub dpop: Dpop,
-    /// What is fetched from others and sent to them.
+    /// Outbound requests.
     pub outbound: Outbound,
-    /// What is asked of passkeys.
+    /// Requirements for passkeys.
     pub passkeys: Passkeys,
     /// The audit trail.
     pub audit: Audit,
@@ -150,9 +150,9 @@ pub struct Config {
     pub log: Log,
     /// Every relying party; never empty, exactly one the default.
     pub relying_parties: Vec<RelyingParty>,
-    /// Whether apps register themselves.
+    /// Whether apps can register themselves.
     pub registration: Registration,
-    /// Every client, with the quick-start client on localhost.
+    /// Every client, including the quick-start client on localhost.
     pub clients: Vec<Client>,
     /// Every resource.
     pub resources: Vec<Resource>,
@@ -171,7 +171,7 @@ pub struct Config {
     /// Every hook.
     pub hooks: Vec<Hook>,
     understood: Vec<Understood>,
-    /// Where everything stands that was given, by path.
+    /// Where each value was given, by path.
     places: BTreeMap<String, Place>,
 }
 
@@ -184,11 +184,12 @@ impl Config {
         Self::load_with(sources, &|_| Vec::new())
     }
 
-    /// The same where the server starts from it. In a configuration with mistakes `further` looks for those that would be found
-    /// next, as far as defaults which stand in for what is wrong let it; in one without the start itself finds them.
+    /// Like [`Config::load`], for starting a server. If the configuration has mistakes, `further` looks for those that
+    /// would be found next, as far as possible with defaults in place of the invalid values. Without mistakes, the
+    /// start itself finds them.
     ///
     /// # Errors
-    /// As [`Config::load`], and what `further` finds.
+    /// As [`Config::load`], and those that `further` finds.
     pub fn load_with(sources: Sources<'_>, further: &dyn Fn(&Self) -> Vec<Problem>) -> Result<Self, Problems> {
         let file = sources.file.as_ref().map(|(path, text)| (path.as_path(), text.as_str()));
         let inputs = Inputs::gather(keys::SECTIONS, file, &sources.environment, &sources.flags);
@@ -208,7 +209,7 @@ impl Config {
         }
     }
 
-    /// A configuration from the defaults and a few settings by path, as flags would give them; for tests and tools.
+    /// A configuration from the defaults and a few settings by path, as given by flags; for tests and tools.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -282,22 +283,22 @@ impl Config {
         }
     }
 
-    /// The issuer of every token: the public address without a trailing slash.
+    /// The issuer of every token: the public URL without a trailing slash.
     pub fn issuer(&self) -> &str {
         self.server.public_url.as_str()
     }
 
-    /// Whether the server is a developer's own, reached as localhost.
+    /// Whether the server runs on a developer's machine, reached as localhost.
     pub fn is_localhost(&self) -> bool {
         self.server.public_url.is_localhost()
     }
 
-    /// The client of this id.
+    /// The client with this id.
     pub fn client(&self, id: &str) -> Option<&Client> {
         self.clients.iter().find(|client| client.id == id)
     }
 
-    /// The relying party of this name.
+    /// The relying party with this name.
     pub fn relying_party(&self, name: &str) -> Option<&RelyingParty> {
         self.relying_parties.iter().find(|party| party.name == name)
     }
@@ -307,7 +308,7 @@ impl Config {
         self.relying_parties.iter().find(|party| party.all_origins().any(|own| own.as_str() == origin))
     }
 
-    /// The relying party of requests that name none.
+    /// The relying party for requests that name none.
     ///
     /// # Panics
     /// Never on a loaded configuration: loading refuses one without a default.
@@ -315,8 +316,8 @@ impl Config {
         self.relying_parties.iter().find(|party| party.default).expect("loading made sure that one is the default")
     }
 
-    /// Where a setting was given, or else the nearest thing that it is part of: for mistakes that show only when what it names
-    /// is opened.
+    /// Where a setting was given, or otherwise the closest table that contains it: for mistakes found only when what it
+    /// names is opened.
     pub(crate) fn place(&self, path: &str) -> Place {
         let mut path = path;
         loop {
@@ -328,7 +329,7 @@ impl Config {
         }
     }
 
-    /// What was understood: every setting as TOML, with where it came from; secrets as `***`.
+    /// The configuration as understood: every setting as TOML, with its source; secrets as `***`.
     pub fn describe(&self) -> String {
         let mut text = String::new();
         for Understood { path, shown, place } in &self.understood {
@@ -342,7 +343,7 @@ impl Config {
     }
 }
 
-/// A path as TOML writes it: an identifier that is no bare key, such as the address of a resource, stands in quotes.
+/// A path in TOML: an identifier that is not a bare key, such as the URL of a resource, is quoted.
 fn toml_key(path: &str) -> Cow<'_, str> {
     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let parts = || {

@@ -14,7 +14,7 @@ const ANDROID: TableList = TableList {
     example: "[ { package = \"com.example.app\", sha256 = [\"FA:C6:17:…\"] } ]",
 };
 
-/// Reads both lists; `key` makes the path of a setting of the relying party.
+/// Reads both lists; `key` makes the path of one of the relying party's settings.
 pub(super) fn read(reader: &mut Reader<'_>, key: impl Fn(&str) -> String) -> NativeApps {
     let apple = |text: &str| AppleApp::parse(text).map_err(|fault| Wrong::in_value(text, fault));
     let android = |entry: &Map<String, Value>, before: &[AndroidApp]| {

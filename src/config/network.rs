@@ -14,7 +14,7 @@ pub struct Network {
 
 impl Network {
     /// Reads `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`. The whole internet is refused: every caller could then choose the
-    /// address it is limited and logged by.
+    /// address by which it is limited and logged.
     pub(crate) fn read(text: &str) -> Result<Self, Wrong> {
         let wrong = || {
             let what = format!("{} is neither an IP address nor a network", quoted(text));
@@ -43,7 +43,7 @@ impl Network {
         Ok(Self { address, prefix })
     }
 
-    /// Whether the address belongs to the network. An IPv4 address in IPv6 clothes (`::ffff:10.0.0.7`) counts as IPv4.
+    /// Whether the address belongs to the network. An IPv4-mapped IPv6 address (`::ffff:10.0.0.7`) counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.address.is_ipv4() && mask(address, self.prefix) == self.address

@@ -6,10 +6,10 @@ use super::problems::Wrong;
 use super::public_url::PublicUrl;
 use crate::domain::client::fields;
 
-/// Where an app lives, exactly as a browser or Android writes it into `clientDataJSON.origin`.
+/// The origin of an app, exactly as a browser or Android writes it into `clientDataJSON.origin`.
 ///
-/// Only the one spelling that they write is accepted (no path, no default port, lower case), so that comparing bytes is
-/// comparing origins.
+/// Only their own spelling is accepted (no path, no default port, lower case), so that origins can be compared byte for
+/// byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AppOrigin {
     text: String,

@@ -1,4 +1,4 @@
-//! What we fetch from others and send to them.
+//! Requests that we send to other servers.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use super::section::{Fallback, Key, Kind, Section};
 
-/// Outbound requests.
+/// Settings for outbound requests.
 #[derive(Clone, Debug)]
 pub struct Outbound {
-    /// Whether private and loopback addresses may be asked.
+    /// Whether private and loopback addresses may be contacted.
     pub allow_private_addresses: bool,
-    /// Hosts that may be private and loopback addresses although others may not, as the `Host` of an address prints them.
+    /// Hosts that may have private and loopback addresses even if others may not, as `url::Host` prints them.
     pub private_hosts: Vec<String>,
-    /// Authorities that are trusted beside the usual ones, PEM.
+    /// Additional trusted certificate authorities, PEM.
     pub extra_ca_file: Option<PathBuf>,
 }
 

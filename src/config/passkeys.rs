@@ -1,4 +1,4 @@
-//! What is asked of passkeys.
+//! Requirements for passkeys and authenticators.
 
 use chrono::Duration;
 
@@ -7,21 +7,22 @@ use super::reader::Reader;
 use super::section::{Choice, Fallback, Key, Kind, Section, choices};
 
 choices! {
-    /// How much something is wanted of an authenticator (WebAuthn `UserVerificationRequirement`, `ResidentKeyRequirement`).
+    /// How strongly a feature of an authenticator is wanted (WebAuthn `UserVerificationRequirement`,
+    /// `ResidentKeyRequirement`).
     Requirement {
-        /// Nothing else will do.
+        /// It must have it.
         Required = "required",
-        /// If it can be had.
+        /// It should have it.
         Preferred = "preferred",
-        /// Rather not.
+        /// It should not have it.
         Discouraged = "discouraged",
     }
 }
 
 choices! {
-    /// Where an authenticator may be (WebAuthn `AuthenticatorAttachment`).
+    /// Where the authenticator is (WebAuthn `AuthenticatorAttachment`).
     Attachment {
-        /// On this device or on another.
+        /// On this device or on another one.
         Any = "any",
         /// Built into the device.
         Platform = "platform",
@@ -43,13 +44,13 @@ choices! {
 }
 
 choices! {
-    /// What proof of its make is asked of a new authenticator (WebAuthn `AttestationConveyancePreference`).
+    /// Which attestation is requested from a new authenticator (WebAuthn `AttestationConveyancePreference`).
     Attestation {
         /// No attestation is requested.
         None = "none",
-        /// Perhaps anonymised by the browser.
+        /// The browser may anonymise it.
         Indirect = "indirect",
-        /// As the authenticator gives it.
+        /// As the authenticator provides it.
         Direct = "direct",
     }
 }
@@ -57,11 +58,11 @@ choices! {
 choices! {
     /// What happens when the signature counter of a synced passkey goes backwards.
     SyncedCounter {
-        /// Let in, and say so in the audit trail.
+        /// Accept, and write an event to the audit trail.
         Warn = "warn",
         /// Refuse the sign-in.
         Strict = "strict",
-        /// Let in.
+        /// Accept.
         Ignore = "ignore",
     }
 }
@@ -69,17 +70,17 @@ choices! {
 /// The settings of `[passkeys]`.
 #[derive(Clone, Debug)]
 pub struct Passkeys {
-    /// Whether the authenticator must have verified the person.
+    /// Whether the authenticator must verify the person.
     pub user_verification: Requirement,
     /// Whether the passkey must be discoverable.
     pub resident_key: Requirement,
-    /// Where the authenticator may be.
+    /// Where the authenticator must be.
     pub attachment: Attachment,
     /// What the browser should offer first, in order.
     pub hints: Vec<Hint>,
     /// How long the browser's prompt stays open.
     pub timeout: Duration,
-    /// What proof of its make is asked of a new authenticator.
+    /// Which attestation is requested from a new authenticator.
     pub attestation: Attestation,
     /// How many passkeys a user may have.
     pub per_user: u32,
@@ -169,7 +170,7 @@ pub(super) fn read(reader: &mut Reader<'_>, challenge_ttl: Duration) -> Passkeys
         allow_backup_upgrade: reader.switch("passkeys.allow_backup_upgrade"),
     };
     if passkeys.timeout > challenge_ttl {
-        // Whoever lowered the challenges' life alone has to hear which of the two to change.
+        // An operator who only shortened `challenges.ttl` must learn which of the two to change.
         let wrong =
             Wrong::new("is longer than challenges.ttl", "shorten it: the challenge would be gone before the prompt");
         reader.contradiction("passkeys.timeout", &["challenges.ttl"], wrong);

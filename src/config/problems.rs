@@ -1,7 +1,7 @@
-//! What is wrong with a configuration, told all at once.
+//! The mistakes in a configuration, reported all at once.
 //!
-//! Every [`Problem`] is one line: the key, where its value came from, what is wrong, and the cure. A secret's value is
-//! never part of one.
+//! Every [`Problem`] is one line: the key, the source of its value, what is wrong, and the remedy. It never contains a
+//! secret.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::{fmt, io};
 
 use crate::domain::client::fields::Fault;
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A line of the configuration file, counted from 1.
@@ -18,9 +18,9 @@ pub enum Place {
     Variable(String),
     /// A file that holds a secret, and the place that names the file.
     SecretFile(PathBuf, Box<Place>),
-    /// A flag: `--set`, or one that stands for it.
+    /// A flag: `--set`, or a shorthand for a setting.
     CommandLine,
-    /// The built-in default, or derived from other settings.
+    /// The built-in default, or a value derived from other settings.
     Default,
 }
 
@@ -41,18 +41,18 @@ impl fmt::Display for Place {
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The key's path, such as `tokens.access_ttl`; for an unknown variable its name; empty when the file cannot be read.
+    /// The key's path, such as `tokens.access_ttl`; for an unknown variable its name; empty if the file cannot be read.
     pub key: String,
-    /// Where the value came from.
+    /// The source of the value.
     pub place: Place,
-    /// What is wrong, and the cure.
+    /// What is wrong, and the remedy.
     pub wrong: Wrong,
 }
 
 impl Problem {
-    /// Whether another one may be no mistake at all, but come of the default that stands in for this one's value.
+    /// Whether another problem may only be a consequence of the default that replaces this one's value.
     pub(super) fn may_cause(&self, other: &Self) -> bool {
-        // A named table, such as `bridges.demo`, is judged as a whole.
+        // A named table, such as `bridges.demo`, is considered as a whole.
         let is_beside = self.key.split('.').take(2).eq(other.key.split('.').take(2));
         is_beside || (self.key == "public_url" && other.key.ends_with(".issuer"))
     }
@@ -71,17 +71,17 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What is wrong with a value and how to put it right; the key and the place are added by whoever knows them.
+/// What is wrong with a value, and the remedy; callers add the key and the place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// The mistake, in words that continue the sentence after the key's name.
+    /// The mistake, worded to follow the key's name.
     pub what: String,
     /// What to do.
     pub cure: String,
 }
 
 impl Wrong {
-    /// A mistake and its cure.
+    /// A mistake and its remedy.
     pub(crate) fn new(what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { what: what.into(), cure: cure.into() }
     }
@@ -92,9 +92,9 @@ impl Wrong {
         Self::new(what, "make sure that the file exists and that the server may read it")
     }
 
-    /// A value that a rule of the domain refuses.
+    /// A value that violates a rule of the domain.
     pub(crate) fn in_value(text: &str, fault: Fault) -> Self {
-        // A list's element that holds a secret is not named by its text.
+        // An element that contains a secret is not quoted.
         let named = if fault.secret { "an element".to_owned() } else { quoted(text) };
         Self::new(format!("{named} {}", fault.what), fault.cure)
     }
@@ -106,7 +106,7 @@ impl fmt::Display for Wrong {
     }
 }
 
-/// All the mistakes of one configuration: one line each, then a line that counts them.
+/// All mistakes of a configuration: one line each, then a line with their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
@@ -136,7 +136,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// A value as a message may show it: in quotes, on one line, cut to a readable length.
+/// A value as shown in messages: quoted, on one line, truncated.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut shown: String = text.chars().take(LONGEST).collect();
@@ -146,9 +146,9 @@ pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", shown.escape_debug())
 }
 
-/// The candidate that a misspelt word most likely means, if any is near enough.
+/// The candidate that a misspelt word most likely means, if one is close enough.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Words beyond this length are no slip of the pen, and the comparison is quadratic.
+    // Longer words are not misspellings, and the comparison is quadratic.
     const LONGEST: usize = 120;
     if word.chars().count() > LONGEST {
         return None;
@@ -161,7 +161,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters must be put in, left out, exchanged or swapped with their neighbour (optimal string alignment).
+/// The number of letters inserted, omitted, replaced or swapped with their neighbour (optimal string alignment).
 fn distance(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
     let mut before: Vec<usize> = vec![0; right.len() + 1];

@@ -1,4 +1,4 @@
-//! The one address that people, apps and other servers know this server by.
+//! The public URL of this server, by which people, apps and other servers know it.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use url::{Host, Url};
 use super::problems::{Wrong, quoted};
 use crate::domain::client::fields::USE_A_DOMAIN;
 
-/// The server's public address: scheme, host and port, never a path. It is the issuer and the origin of the pages, and
-/// its host is the default relying party id.
+/// The server's public URL: scheme, host and port, never a path. It is the issuer and the origin of the pages, and its
+/// host is the default relying party id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     text: String,
@@ -19,7 +19,7 @@ pub struct PublicUrl {
 }
 
 impl PublicUrl {
-    /// Reads an address; a single trailing slash is forgiven and dropped.
+    /// Reads a URL; a single trailing slash is removed.
     pub(super) fn read(text: &str) -> Result<Self, Wrong> {
         let wrong = |what: &str, cure: &str| Err(Wrong::new(format!("{} {what}", quoted(text)), cure));
         let Ok(url) = Url::parse(text) else {
@@ -46,12 +46,12 @@ impl PublicUrl {
         Ok(Self { text, host, port: url.port(), https: url.scheme() == "https", url })
     }
 
-    /// The address without a trailing slash: the issuer, and the origin of the server's own pages.
+    /// The URL without a trailing slash: the issuer, and the origin of the server's own pages.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The address, taken apart.
+    /// The parsed URL.
     pub const fn url(&self) -> &Url {
         &self.url
     }
@@ -61,7 +61,7 @@ impl PublicUrl {
         &self.host
     }
 
-    /// The port, unless it is the scheme's own.
+    /// The port, unless it is the scheme's default.
     pub const fn port(&self) -> Option<u16> {
         self.port
     }

@@ -1,9 +1,8 @@
-//! Turns what was given into typed values, key by key, and gathers every mistake on the way.
+//! Converts the given values to typed ones, key by key, and collects all mistakes.
 //!
-//! What must hold: a method that answers with a plain value always answers (with the default where the given value is
-//! wrong), so that one mistake never hides the next; the whole load fails at the end when there was any. A value that
-//! a stronger source overrides is checked all the same. Every value read is recorded with its origin for
-//! [`super::Config::describe`].
+//! Invariants: a method that returns a plain value always returns one (the default if the given value is invalid), so
+//! that one mistake never hides the next; the whole load fails at the end if there was any. A value that a stronger
+//! source overrides is still checked. Every value read is recorded with its source for [`super::Config::describe`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,7 +17,7 @@ use super::text;
 use super::values::{json, show};
 use crate::domain::secret::Secret;
 
-/// A setting as understood.
+/// A setting as it was understood.
 #[derive(Clone, Debug)]
 pub(super) struct Understood {
     pub(super) path: String,
@@ -33,7 +32,7 @@ pub(super) struct Reader<'a> {
     read_secret: &'a dyn Fn(&Path) -> io::Result<String>,
     problems: Vec<Problem>,
     understood: Vec<Understood>,
-    /// Which keys were asked for, so that a test can tell that none was forgotten.
+    /// The keys that were read, so that a test can detect a forgotten one.
     pub(super) asked: BTreeSet<&'static str>,
 }
 
@@ -45,24 +44,24 @@ impl<'a> Reader<'a> {
         Self { inputs, read_secret, problems, understood: Vec::new(), asked: BTreeSet::new() }
     }
 
-    /// Where everything was given.
+    /// Where each value was given.
     pub(super) fn places(&self) -> BTreeMap<String, Place> {
         self.inputs.places()
     }
 
-    /// What was found: the mistakes, and the settings as understood.
+    /// The result: the mistakes, and the settings as understood.
     pub(super) fn finish(self) -> (Vec<Problem>, Vec<Understood>) {
         (self.problems, self.understood)
     }
 
-    /// Adds a mistake in a key, at the place of its value in force.
+    /// Records a mistake in a key, at the place of its effective value.
     pub(super) fn mistake(&mut self, path: &str, wrong: Wrong) {
         let place = self.place(path);
         self.problems.push(Problem { key: path.to_owned(), place, wrong });
     }
 
-    /// Whether no mistake was found so far in these keys, or tables of keys. Where one was, a default stands in for it,
-    /// and comparing it with other settings says nothing.
+    /// Whether no mistake has been found so far in these keys or tables of keys. After a mistake a default takes the
+    /// value's place, and comparing it with other settings is meaningless.
     pub(super) fn is_sound(&self, paths: &[&str]) -> bool {
         let within = |problem: &Problem, whole: &str| {
             problem.key.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -70,25 +69,25 @@ impl<'a> Reader<'a> {
         !paths.iter().any(|whole| self.problems.iter().any(|problem| within(problem, whole)))
     }
 
-    /// Adds a mistake in how a key fits others, unless one of them is wrong in itself.
+    /// Records that a key does not fit others, unless one of those is invalid itself.
     pub(super) fn contradiction(&mut self, path: &str, others: &[&str], wrong: Wrong) {
         if self.is_sound(&[path]) && self.is_sound(others) {
             self.mistake(path, wrong);
         }
     }
 
-    /// Where the value in force of a key or named table comes from.
+    /// The source of the effective value of a key or named table.
     pub(super) fn place(&self, path: &str) -> Place {
         let given = self.inputs.given.get(path).and_then(|given| given.last()).map(|given| &given.place);
         given.or_else(|| self.inputs.tables.get(path)).cloned().unwrap_or(Place::Default)
     }
 
-    /// Whether anybody set the key.
+    /// Whether the key was set.
     pub(super) fn is_given(&self, path: &str) -> bool {
         self.inputs.given.contains_key(path)
     }
 
-    /// `PGSSLMODE`, which libpq would read by itself.
+    /// `PGSSLMODE`, which libpq would read itself.
     pub(super) fn pgsslmode(&self) -> Option<String> {
         self.inputs.pgsslmode.clone()
     }
@@ -99,13 +98,13 @@ impl<'a> Reader<'a> {
         self.inputs.tables.keys().filter_map(below).collect()
     }
 
-    /// Records a value that was worked out from other settings.
+    /// Records a value derived from other settings.
     pub(super) fn derived(&mut self, path: &str, shown: String) {
         self.understood.retain(|understood| understood.path != path);
         self.understood.push(Understood { path: path.to_owned(), shown: Some(shown), place: Place::Default });
     }
 
-    /// Reads text by a function of its own.
+    /// Reads text with the function `parse`.
     pub(super) fn text_as<T>(&mut self, path: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
         self.take(path, |given, _| match &given.value {
             Value::Text(text) | Value::Word(text) if text.is_empty() => {
@@ -129,7 +128,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reads `true` or `false`, where the key has a default.
+    /// Reads `true` or `false`, for a key with a default.
     pub(super) fn switch(&mut self, path: &str) -> bool {
         self.optional_switch(path).unwrap_or_else(|| self.fallback(path, text::switch))
     }
@@ -146,7 +145,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reads a word of a closed list, where the key has a default.
+    /// Reads a word of a closed list, for a key with a default.
     pub(super) fn choice<T: Choice>(&mut self, path: &str) -> T {
         self.optional_choice(path).unwrap_or_else(|| self.fallback(path, T::from_word))
     }
@@ -156,7 +155,7 @@ impl<'a> Reader<'a> {
         self.text_as(path, word::<T>)
     }
 
-    /// Reads a whole number within the key's bounds, where the key has a default.
+    /// Reads a whole number within the key's bounds, for a key with a default.
     pub(super) fn integer<T: TryFrom<i64>>(&mut self, path: &str) -> T {
         let number = self.take(path, |given, key| {
             let Kind::Integer(low, high) = key.kind else { unreachable!("{path} is read as what it is declared") };
@@ -179,12 +178,12 @@ impl<'a> Reader<'a> {
         T::try_from(number).ok().expect("the bounds of the key fit its type")
     }
 
-    /// Reads a duration within the key's bounds, where the key has a default.
+    /// Reads a duration within the key's bounds, for a key with a default.
     pub(super) fn duration(&mut self, path: &str) -> Duration {
         self.optional_duration(path).unwrap_or_else(|| self.fallback(path, |text| text::duration(text).ok()))
     }
 
-    /// Reads a duration within the key's bounds; `None` when it is not given, or given as `off`.
+    /// Reads a duration within the key's bounds; `None` if it is not given, or given as `off`.
     pub(super) fn optional_duration(&mut self, path: &str) -> Option<Duration> {
         let off = self.text_or_number(path, "10m", |text, kind| match kind {
             Kind::DurationOrOff(..) if text == "off" => Ok(None),
@@ -196,7 +195,7 @@ impl<'a> Reader<'a> {
         off.flatten()
     }
 
-    /// Reads a size in bytes within the key's bounds, where the key has a default.
+    /// Reads a size in bytes within the key's bounds, for a key with a default.
     pub(super) fn size(&mut self, path: &str) -> u64 {
         let size = self.text_or_number(path, "32KiB", |text, kind| match kind {
             Kind::Size(low, high) => within(text, low, high, text::size),
@@ -255,12 +254,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reads a secret: given as it is, or in the file that the same key with `_file` appended names.
+    /// Reads a secret, given directly or in the file named by the same key with `_file` appended.
     pub(super) fn secret(&mut self, path: &str) -> Option<Secret<String>> {
         let file_key = format!("{path}_file");
         let plain = self.inputs.given.remove(path).unwrap_or_default();
         let files = self.inputs.given.remove(&file_key).unwrap_or_default();
-        // Two answers of one rank: nobody can tell which was meant.
+        // Two values of the same rank: it is unclear which was intended.
         for plain in &plain {
             if files.iter().any(|file| rank(&plain.place) == rank(&file.place)) {
                 let wrong = Wrong::new(format!("is given twice, also as {file_key}"), "keep one of the two");
@@ -303,7 +302,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Reads every value given for a key, weakest first; the last good one holds.
+    /// Reads every value given for a key, weakest first; the last valid one applies.
     fn take<T>(&mut self, path: &str, parse: impl Fn(&Given, &'static Key) -> Reading<T>) -> Option<T> {
         let key = self.key(path);
         self.asked.insert(key.path);
@@ -327,7 +326,7 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    /// What holds where nothing is given, if anything does.
+    /// The value that applies if none is given, if any.
     fn fall_back(&mut self, path: &str, key: &'static Key) -> Option<Given> {
         match key.default {
             Fallback::Value(text) => {
@@ -346,7 +345,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The key of a path; the code only asks for declared ones.
+    /// The key of a path; the code only reads declared ones.
     fn key(&self, path: &str) -> &'static Key {
         self.inputs.known.keys().find(|key| key.has_path(path)).expect("only declared keys are read")
     }
@@ -386,7 +385,7 @@ fn within<T: PartialOrd>(
     Err(Wrong::new(format!("{} is out of range", quoted(text)), format!("choose from {low} to {high}")))
 }
 
-/// The elements of a list as texts, each with its own place; what is no text becomes a problem.
+/// The elements of a list as texts, each with its place; an element that is not a text becomes a problem.
 fn elements(path: &str, given: &Given, problems: &mut Vec<Problem>) -> Vec<(String, Place)> {
     let mut refuse = |given: &Given, what: &str| {
         let wrong =

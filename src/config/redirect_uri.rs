@@ -5,12 +5,12 @@ use std::fmt;
 use super::problems::Wrong;
 use crate::domain::client::fields;
 
-/// A URI that an answer may be sent to (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1).
+/// A URI that a response may be sent to (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RedirectUri(String);
 
 impl RedirectUri {
-    /// Reads a redirect URI by the rule that holds for all clients.
+    /// Reads a redirect URI by the rule for all clients.
     pub(super) fn read(text: &str) -> Result<Self, Wrong> {
         fields::redirect_uri(text).map(|()| Self(text.to_owned())).map_err(|fault| Wrong::in_value(text, fault))
     }

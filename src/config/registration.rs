@@ -1,4 +1,4 @@
-//! Whether apps may register themselves, and what they may have.
+//! Whether apps can register themselves, and what they may then have.
 
 use chrono::Duration;
 
@@ -13,7 +13,7 @@ choices! {
     RegistrationMode {
         /// Nobody may register an app.
         Off = "off",
-        /// Whoever has a permission (an initial access token).
+        /// Anyone with a permission (an initial access token).
         Token = "token",
         /// Anyone may register an app.
         Open = "open",
@@ -27,15 +27,15 @@ pub struct Registration {
     pub mode: RegistrationMode,
     /// The grants that registered clients may have.
     pub grants: Vec<Grant>,
-    /// The scopes that registered clients may have; what they get when they name none.
+    /// The scopes that registered clients may have, and get if they name none.
     pub scopes: Vec<String>,
-    /// The APIs that registered clients may ask tokens for.
+    /// The APIs that registered clients may request tokens for.
     pub audiences: Vec<String>,
-    /// Most clients that registered themselves or were read from their documents.
+    /// The maximum number of clients that registered themselves or were read from metadata documents.
     pub max_clients: u32,
-    /// How long a registered client that nobody uses is kept; `None` for ever.
+    /// How long an unused registered client is kept; `None`: forever.
     pub unused_lifetime: Option<Duration>,
-    /// Whether a `client_id` may be the address of a document that describes the client.
+    /// Whether a `client_id` may be the URL of a document that describes the client.
     pub metadata_documents: bool,
 }
 

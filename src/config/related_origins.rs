@@ -1,16 +1,16 @@
-//! Related origins (WebAuthn Level 3 §5.11): web origins of other domains than the RP id that its passkeys may be used from.
+//! Related origins (WebAuthn Level 3 §5.11): web origins outside the RP id's domain that may use its passkeys.
 //!
-//! What must hold: browsers take each of them. So they are https, outside the RP id, and no more than browsers look at.
+//! Invariant: browsers accept each of them. So they are https, outside the RP id, and no more than browsers read.
 
 use std::collections::BTreeSet;
 
 use super::origin::AppOrigin;
 use super::problems::{Wrong, quoted};
 
-/// How many labels browsers take in one document (§5.11.1: at least five; none takes more).
+/// How many labels browsers read in one document (§5.11.1: at least five; none reads more).
 const MOST_LABELS: usize = 5;
 
-/// Reads one.
+/// Reads a related origin.
 pub(super) fn read(text: &str) -> Result<AppOrigin, Wrong> {
     let origin = AppOrigin::read(text)?;
     if origin.as_str().starts_with("https://") {
@@ -22,7 +22,7 @@ pub(super) fn read(text: &str) -> Result<AppOrigin, Wrong> {
     ))
 }
 
-/// Refuses more than browsers look at, in all that one document lists: the last ones would be refused where nobody sees why.
+/// Refuses more labels in one document than browsers read: they would ignore the last ones without any message.
 pub(super) fn check_labels<'a>(together: impl Iterator<Item = &'a AppOrigin>) -> Result<(), Wrong> {
     let labels: BTreeSet<&str> = together.filter_map(AppOrigin::host).map(label).collect();
     if labels.len() <= MOST_LABELS {
@@ -34,9 +34,9 @@ pub(super) fn check_labels<'a>(together: impl Iterator<Item = &'a AppOrigin>) ->
     Err(Wrong::new(what, cure))
 }
 
-/// What browsers count: the first label of the registrable domain, `example` of `www.example.co.uk`. They go by the list of
-/// public suffixes, of which only what is common under countries is known here. Several domains under another suffix count
-/// as one: rather is too little refused than what browsers take.
+/// The label that browsers count: the first one of the registrable domain, such as `example` in `www.example.co.uk`.
+/// Browsers use the public suffix list; here only common suffixes under country domains are known. Several domains
+/// under another suffix count as one: it is better to refuse too little than what browsers accept.
 fn label(host: &str) -> &str {
     const UNDER_COUNTRIES: [&str; 16] =
         ["ac", "co", "com", "edu", "gob", "gov", "go", "ltd", "me", "mil", "ne", "net", "nom", "or", "org", "plc"];

@@ -1,8 +1,9 @@
-//! Relying parties: which passkeys belong together, and from which origins they may be used.
+//! Relying parties: which passkeys belong together, and which origins may use them.
 //!
-//! What must hold: a web origin belongs to one relying party only (it chooses the party of a request), every web origin's
-//! host is the RP id or lies under it, or else the origin is a [related](super::related_origins) one, exactly one party is
-//! the default, and the server's own pages belong to one: a server whose sign-in page could not use passkeys does not start.
+//! Invariants: a web origin belongs to one relying party only, because it selects the party of a request; every web
+//! origin's host is the RP id or below it, unless the origin is a [related](super::related_origins) one; exactly one
+//! party is the default; the server's own pages belong to one, because a server whose sign-in page cannot use passkeys
+//! must not start.
 
 use super::native_apps;
 use super::origin::AppOrigin;
@@ -22,27 +23,27 @@ use crate::domain::native_apps::{AndroidApp, NativeApps};
 pub struct RelyingParty {
     /// Its name in the configuration.
     pub name: String,
-    /// The RP id: a domain that scopes passkeys.
+    /// The RP id: the domain that scopes its passkeys.
     pub rp_id: String,
-    /// What prompts show.
+    /// The name shown in prompts.
     pub display_name: String,
-    /// The origins it may be used from: websites under the RP id, and apps.
+    /// The origins that may use it: websites under the RP id, and apps.
     pub origins: Vec<AppOrigin>,
-    /// Websites of other domains that it may be used from as well.
+    /// Websites of other domains that may use it as well.
     pub related_origins: Vec<AppOrigin>,
-    /// The native apps that use its passkeys; the origins of those for Android are among `origins`.
+    /// The native apps that use its passkeys; the origins of Android apps are among `origins`.
     pub apps: NativeApps,
-    /// Whether it is used where a request says nothing.
+    /// Whether it is used for requests that name none.
     pub default: bool,
 }
 
 impl RelyingParty {
-    /// Every origin it may be used from.
+    /// Every origin that may use it.
     pub fn all_origins(&self) -> impl Iterator<Item = &AppOrigin> {
         self.origins.iter().chain(&self.related_origins)
     }
 
-    /// Whether it may be used from this origin.
+    /// Whether this origin may use it.
     pub fn has_origin(&self, origin: &AppOrigin) -> bool {
         self.all_origins().any(|own| own == origin)
     }
@@ -190,7 +191,7 @@ fn read_one(reader: &mut Reader<'_>, server: &Server, name: &str, alone: bool) -
     }
 }
 
-/// An app of Apple's writes the RP id as its origin, wherever its websites are.
+/// An Apple app uses the RP id as its origin, whatever the websites are.
 fn check_apple_origin(reader: &mut Reader<'_>, key: &str, (rp_id, origins): (&str, &[AppOrigin]), apps: &NativeApps) {
     let own = format!("https://{rp_id}");
     if !apps.apple.is_empty() && !origins.iter().any(|origin| origin.as_str() == own) {
@@ -199,12 +200,12 @@ fn check_apple_origin(reader: &mut Reader<'_>, key: &str, (rp_id, origins): (&st
     }
 }
 
-/// Whether a text is an RP id, spelled as browsers hash it.
+/// Whether a text is an RP id in the spelling that browsers hash.
 pub fn is_rp_id(text: &str) -> bool {
     rp_id(text).is_ok()
 }
 
-/// Reads a domain in the one spelling that hashes to the RP id hash of browsers.
+/// Reads a domain in the one spelling whose hash equals the browsers' RP id hash.
 fn rp_id(text: &str) -> Result<String, Wrong> {
     let wrong = |what: &str, cure: &str| Err(Wrong::new(format!("{} {what}", quoted(text)), cure));
     match url::Host::parse(text) {
@@ -222,14 +223,14 @@ fn rp_id(text: &str) -> Result<String, Wrong> {
     }
 }
 
-/// Whether passkeys of the RP id may be used on the host (WebAuthn: equal, or a registrable suffix of it).
+/// Whether the host may use passkeys of the RP id (WebAuthn: equal, or a registrable suffix of it).
 fn covers(rp_id: &str, host: &str) -> bool {
     host.strip_suffix(rp_id).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn check_shared_origins(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
     for (index, party) in parties.iter().enumerate() {
-        // One key may sign the apps of several; which of them is meant, its client says and no `Origin` header.
+        // One key may sign apps of several parties. The client, not the `Origin` header, tells which one is meant.
         for origin in party.all_origins().filter(|origin| origin.host().is_some()) {
             let Some(other) = parties[..index].iter().find(|other| other.has_origin(origin)) else { continue };
             let what = format!("{} belongs to the relying party {} already", quoted(origin.as_str()), other.name);
@@ -240,7 +241,7 @@ fn check_shared_origins(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
     }
 }
 
-/// One document lists the related origins of all relying parties of an RP id.
+/// The related origins of all relying parties with the same RP id are listed in one document.
 fn check_related_origins(reader: &mut Reader<'_>, parties: &[RelyingParty]) {
     for (index, party) in parties.iter().enumerate().filter(|(_, party)| !party.related_origins.is_empty()) {
         let together = parties.iter().take(index + 1).filter(|other| other.rp_id == party.rp_id);

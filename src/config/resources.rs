@@ -1,4 +1,4 @@
-//! Resources: the APIs that access tokens are made for (RFC 8707).
+//! Resources: the APIs that access tokens are issued for (RFC 8707).
 
 use std::collections::BTreeMap;
 

@@ -1,29 +1,29 @@
-//! What settings are made of: keys in sections, and words that are their values.
+//! The building blocks of settings: keys in sections, and enums of allowed words.
 //!
-//! Each section declares its own beside the code that reads them; [`keys`](super::keys) strings them together.
+//! Each section declares its own next to the code that reads them; [`keys`](super::keys) lists all sections.
 
 /// A setting.
 #[derive(Debug)]
 pub struct Key {
     /// Its path; `<name>` stands for the name of a table, such as `clients.<client_id>.origins`.
     pub path: &'static str,
-    /// What values it takes.
+    /// The values that it accepts.
     pub kind: Kind,
-    /// What holds when nobody sets it.
+    /// What applies if it is not set.
     pub default: Fallback,
     /// What it means, in a paragraph of Markdown.
     pub doc: &'static str,
 }
 
-/// A setting, for tables of many.
+/// Declares a setting, for long tables.
 pub(super) const fn key(path: &'static str, kind: Kind, default: Fallback, doc: &'static str) -> Key {
     Key { path, kind, default, doc }
 }
 
-/// The values that a setting takes. Bounds are inclusive and written as an operator writes them.
+/// The values that a setting accepts. Bounds are inclusive and written as an operator writes them.
 #[derive(Debug)]
 pub enum Kind {
-    /// One line of text; says of what.
+    /// One line of text; the string describes it.
     Text(&'static str),
     /// `true` or `false`.
     Switch,
@@ -39,18 +39,18 @@ pub enum Kind {
     Size(&'static str, &'static str),
     /// A path in the file system, relative to the working directory.
     Path,
-    /// A list of texts; says of what.
+    /// A list of texts; the string describes them.
     List(&'static str),
     /// A list of these words.
     Choices(&'static [&'static str]),
-    /// Text that is never shown; also read from the file that the same key with `_file` appended names.
+    /// Text that is never shown; it can also be read from the file named by the same key with `_file` appended.
     Secret,
     /// A free tree of TOML values.
     Tree,
 }
 
 impl Kind {
-    /// What a value is, in words.
+    /// A description of the value.
     pub fn in_words(&self) -> String {
         let words = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
         match self {
@@ -70,12 +70,12 @@ impl Kind {
     }
 }
 
-/// What holds when a setting is not given.
+/// What applies if a setting is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
     /// This value, written as a variable or flag would write it.
     Value(&'static str),
-    /// Something worked out from other settings; the text describes it.
+    /// A value derived from other settings, as described by the string.
     Derived(&'static str),
     /// Nothing: the feature is unused.
     Unset,
@@ -88,13 +88,13 @@ pub enum Fallback {
 pub struct Section {
     /// The heading in the reference page.
     pub title: &'static str,
-    /// What the section is about, in a paragraph of Markdown.
+    /// The introduction to the section, in a paragraph of Markdown.
     pub doc: &'static str,
     /// Its settings.
     pub keys: &'static [Key],
 }
 
-/// The sections that settings are looked up in.
+/// The sections in which settings are looked up.
 #[derive(Clone, Copy, Debug)]
 pub struct Sections(pub &'static [&'static Section]);
 
@@ -106,12 +106,12 @@ impl Sections {
 }
 
 impl Key {
-    /// Whether the key belongs to a table that has a name of the operator's choice. Such keys live in the file only.
+    /// Whether the key belongs to a table whose name the operator chooses. Such keys can be set in the file only.
     pub fn is_in_named_table(&self) -> bool {
         self.path.contains('<')
     }
 
-    /// The variable that sets the key, unless it lives in the file only.
+    /// The variable that sets the key; `None` if it can be set in the file only.
     pub fn variable(&self) -> Option<String> {
         (!self.is_in_named_table()).then(|| variable(self.path))
     }
@@ -121,7 +121,7 @@ impl Key {
         self.path.split('.').count() == path.len() && self.begins_with(path)
     }
 
-    /// Whether the key has this path, parts joined by dots. An `<identifier>` may hold dots itself.
+    /// Whether the key has this path, with parts joined by dots. An `<identifier>` may contain dots itself.
     pub(super) fn has_path(&self, path: &str) -> bool {
         match self.path.split_once("<identifier>") {
             Some((before, after)) => path
@@ -132,7 +132,7 @@ impl Key {
         }
     }
 
-    /// Whether a path of the file is a table that holds this key.
+    /// Whether a path of the file is a table that contains this key.
     pub(super) fn is_below(&self, path: &[String]) -> bool {
         self.path.split('.').count() > path.len() && self.begins_with(path)
     }
@@ -142,7 +142,7 @@ impl Key {
     }
 }
 
-/// The variable that sets the key of this path: `tokens.access_ttl` → `PASSMINT_TOKENS_ACCESS_TTL`.
+/// The variable for the key with this path: `tokens.access_ttl` → `PASSMINT_TOKENS_ACCESS_TTL`.
 pub(super) fn variable(path: &str) -> String {
     format!("PASSMINT_{}", path.to_uppercase().replace('.', "_"))
 }

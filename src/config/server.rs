@@ -1,4 +1,4 @@
-//! Settings of the server itself: its address, where it listens, where its files are, who may sign up.
+//! Settings of the server itself: its URL, where it listens, where its files are, who may sign up.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,11 +12,11 @@ use super::text;
 use super::values::show_text;
 
 choices! {
-    /// What the sign-up page asks for beside the passkey.
+    /// What the sign-up page asks for in addition to the passkey.
     SignUpAsks {
-        /// Nothing at all.
+        /// Nothing.
         Nothing = "nothing",
-        /// A name to show.
+        /// A display name.
         Name = "name",
         /// An e-mail address.
         Email = "email",
@@ -28,23 +28,23 @@ choices! {
 /// The server.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// The public address of the server.
+    /// The public URL of the server.
     pub public_url: PublicUrl,
     /// The name that pages and passkey prompts show.
     pub realm: String,
     /// Where the public listener binds; never empty.
     pub listen: Vec<SocketAddr>,
-    /// Where metrics, API documentation and readiness detail are served; `None` when switched off.
+    /// Where metrics, API documentation and readiness details are served; `None`: switched off.
     pub admin_listen: Option<SocketAddr>,
-    /// How many worker threads; 0 for one per core.
+    /// The number of worker threads; 0 for one per core.
     pub workers: usize,
-    /// Where the private cluster and other state live.
+    /// Where the private cluster and other state are stored.
     pub data_dir: PathBuf,
-    /// Where keys live.
+    /// Where keys are stored.
     pub keys_dir: PathBuf,
-    /// Whose `X-Forwarded-For` headers are believed.
+    /// The proxies whose `X-Forwarded-For` headers are trusted.
     pub trusted_proxies: Vec<Network>,
-    /// Whether strangers may make an account.
+    /// Whether anyone may create an account.
     pub allow_sign_up: bool,
     /// What the sign-up page asks for.
     pub sign_up_asks: SignUpAsks,
@@ -173,7 +173,7 @@ fn admin_listen(reader: &mut Reader<'_>, listen: &[SocketAddr]) -> Option<Socket
     let read = |text: &str| if text == "off" { Ok(None) } else { address(text).map(Some) };
     let admin = reader.text_as("admin_listen", read).unwrap_or_else(|| {
         let port = match listen.first().map_or(8080, SocketAddr::port) {
-            // Any free port there is any free port here; nothing comes after the last one.
+            // A random port there means a random port here; the highest port has no successor.
             0 => 0,
             u16::MAX => u16::MAX - 1,
             port => port + 1,

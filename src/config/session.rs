@@ -11,11 +11,11 @@ use super::section::{Fallback, Key, Kind, Section};
 pub struct Session {
     /// How long a session lives without use.
     pub sliding: Duration,
-    /// How long a session lives at most.
+    /// The longest life of a session.
     pub absolute: Duration,
     /// How recent a verification must be for a sensitive change.
     pub fresh_verification: Duration,
-    /// Whether apps may ask by an unseen page whether somebody is still signed in.
+    /// Whether apps may use an invisible page to ask whether a person is still signed in.
     pub check_iframe: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Who runs this site, as its pages tell people: where they find help, what becomes of their data, whom they ask.
+//! The site's operator, as shown on its pages: where people find help, what happens to their data, whom to contact.
 
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
@@ -6,7 +6,7 @@ use super::section::{Fallback, Kind, Section, key};
 use crate::domain::client::fields;
 use crate::domain::text::Email;
 
-/// What is told of those who run the site; what is not given is shown nowhere.
+/// Information about the site's operator. Whatever is not given is not shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
     /// Their help page.
@@ -15,7 +15,7 @@ pub struct Site {
     pub privacy_url: Option<String>,
     /// Their terms of service.
     pub terms_url: Option<String>,
-    /// Where people turn to them: `mailto:` and an address, or the address of a page.
+    /// How to contact them: `mailto:` and an address, or the URL of a page.
     pub contact: Option<String>,
 }
 
@@ -63,7 +63,8 @@ fn contact(text: &str) -> Result<String, Wrong> {
     }
 }
 
-/// Whether this is one address that stands in a link as it is: no character of it means anything else there (RFC 6068 §2).
+/// Whether this is a single address that can be put into a link unchanged: no character has a special meaning there
+/// (RFC 6068 §2).
 fn is_mail_address(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-_+@".contains(c);
     text.chars().all(plain) && Email::parse(text).is_ok()

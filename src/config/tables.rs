@@ -1,24 +1,24 @@
-//! Settings that are a list of small tables. Each mistake is told with the number of its entry.
+//! Settings that are a list of small tables. Each mistake is reported with the number of its entry.
 
 use serde_json::{Map, Value};
 
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 
-/// The form of such a list.
+/// The format of such a list.
 pub(super) struct TableList {
-    /// What messages call an entry.
+    /// The word for an entry in messages.
     pub entry: &'static str,
     /// The members that an entry may have.
     pub members: &'static [&'static str],
-    /// Whether it may have no entries.
+    /// Whether the list may be empty.
     pub may_be_empty: bool,
-    /// A list, for whoever wrote something else.
+    /// An example of a list, for error messages.
     pub example: &'static str,
 }
 
 impl TableList {
-    /// Reads the list at a key; none where nothing is set. `one` reads an entry and is told of those before it.
+    /// Reads the list of a key; empty if it is not set. `one` reads an entry, given the entries before it.
     pub(super) fn read<T>(
         &self,
         reader: &mut Reader<'_>,

@@ -1,7 +1,7 @@
-//! How single values are written: durations (`10m`), sizes (`32KiB`), names.
+//! Parsers for single values: durations (`10m`), sizes (`32KiB`), names.
 //!
-//! Each reader takes the text and answers with the typed value or with what is [`Wrong`]. To add a form of value: a
-//! function here, a [`super::section::Kind`] that names it in the documentation.
+//! Each parser takes the text and returns the typed value or what is [`Wrong`]. To add a form of value: a function
+//! here, and a [`super::section::Kind`] that describes it in the documentation.
 
 use chrono::Duration;
 
@@ -39,8 +39,8 @@ pub(super) fn switch(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads the name of a relying party, client or bridge: `[a-z0-9][a-z0-9_-]{0,62}`, so that it may stand in URLs,
-/// scopes and file names as it is.
+/// Reads the name of a relying party, client or bridge: `[a-z0-9][a-z0-9_-]{0,62}`, so that it can be used unchanged in
+/// URLs, scopes and file names.
 pub(super) fn name(text: &str) -> Result<String, Wrong> {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let fits = text.len() <= 63 && text.starts_with(good) && text.chars().all(|c| good(c) || c == '_' || c == '-');
@@ -50,7 +50,7 @@ pub(super) fn name(text: &str) -> Result<String, Wrong> {
     })
 }
 
-/// Reads text that people will see: not blank, on one line, at most 100 characters.
+/// Reads text shown to people: not blank, one line, at most 100 characters.
 pub(super) fn display_name(text: &str) -> Result<String, Wrong> {
     fields::display_name(text).map(|()| text.to_owned()).map_err(|fault| Wrong::in_value(text, fault))
 }

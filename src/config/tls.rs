@@ -7,10 +7,10 @@ use super::public_url::PublicUrl;
 use super::reader::Reader;
 use super::section::{Fallback, Key, Kind, Section};
 
-/// Where the server's certificate and its key are.
+/// The files of the server's certificate and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// The certificate, with those between it and its authority behind it, as PEM.
+    /// The certificate, followed by the intermediate certificates, as PEM.
     pub cert_file: PathBuf,
     /// Its private key, as PEM.
     pub key_file: PathBuf,

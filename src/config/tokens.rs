@@ -29,13 +29,13 @@ pub struct Tokens {
     pub id_ttl: Duration,
     /// How long a refresh token lives without use.
     pub refresh_idle: Duration,
-    /// How long a family of refresh tokens lives at most.
+    /// The longest life of a family of refresh tokens.
     pub refresh_absolute: Duration,
-    /// How long after a rotation the same refresh token gets the same successor again.
+    /// How long after a rotation the old refresh token still yields the same successor.
     pub refresh_retry_window: Duration,
     /// The algorithm of access tokens, unless a client or resource has its own.
     pub algorithm: Algorithm,
-    /// The claim that holds what hooks add.
+    /// The claim for what hooks add.
     pub hook_claims: String,
 }
 

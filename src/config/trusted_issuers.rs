@@ -1,4 +1,4 @@
-//! Trusted issuers: others whose tokens are believed.
+//! Trusted issuers: other issuers whose tokens are accepted.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::domain::standard_claims;
 use crate::domain::trust::{BearerGrant, Trust};
 
 choices! {
-    /// A signature algorithm of others (RFC 7518, RFC 8037).
+    /// A signature algorithm of foreign tokens (RFC 7518, RFC 8037).
     Signature {
         /// RSA PKCS#1 v1.5 with SHA-256.
         Rs256 = "RS256",
@@ -33,7 +33,7 @@ choices! {
 }
 
 choices! {
-    /// A kind of token of others.
+    /// A kind of foreign token.
     TokenType {
         /// A JWT without a type, or of the type `JWT`.
         Jwt = "jwt",
@@ -47,13 +47,13 @@ choices! {
 }
 
 choices! {
-    /// How a person is found.
+    /// How a token identifies a person.
     SubjectMapping {
-        /// By a link that somebody made.
+        /// By an existing link.
         Linked = "linked",
         /// By a link, or an address that the issuer is the authority for.
         VerifiedEmail = "verified_email",
-        /// By a link, or an account is made.
+        /// By a link; without one, an account is created.
         Create = "create",
     }
 }
@@ -61,15 +61,15 @@ choices! {
 /// A trusted issuer as configured.
 #[derive(Clone, Debug)]
 pub struct TrustedIssuer {
-    /// What is believed.
+    /// How far it is trusted.
     pub trust: Trust,
-    /// Its tokens as grants.
+    /// How its tokens may be used as grants.
     pub grant: BearerGrant,
-    /// The address of its keys.
+    /// The URL of its keys.
     pub jwks_uri: Option<String>,
     /// Its keys.
     pub jwks: Option<Value>,
-    /// Its keys as PEM: one text, or several by their names.
+    /// Its keys as PEM: a single text, or several by name.
     pub pem: Option<Value>,
     /// The file of its keys.
     pub jwks_file: Option<PathBuf>,
@@ -256,7 +256,7 @@ fn read_one(reader: &mut Reader<'_>, name: String, own: &str, clients: &[Client]
     let key = |field: &str| format!("trusted_issuers.{name}.{field}");
     let issuer = reader.text_as(&key("issuer"), text::identifier).unwrap_or_default();
     if matches!(name.as_str(), "self" | "unknown") {
-        // The names of this server and of nobody, in rules, in the log and in figures.
+        // In rules, in the log and in metrics, these names mean this server and an unknown issuer.
         reader.mistake(
             &key("issuer"),
             Wrong::new("is of an issuer with a name that means another", "choose another name"),
@@ -268,7 +268,8 @@ fn read_one(reader: &mut Reader<'_>, name: String, own: &str, clients: &[Client]
     }
     let source = reader.text_as(&key("source"), text::name);
     if source.is_none() && clients.iter().any(|client| client.id == name) {
-        // Its people are those whom the backend of that client linked: nobody must give them away by a choice of names.
+        // The backend of that client linked the people of this source. Choosing a name must not silently give another
+        // issuer access to them.
         let cure = format!("write source = {} if that is meant, otherwise another name", quoted(&name));
         let what = "is not set, and its default is the source of a client of the same name";
         reader.contradiction(&key("source"), &[], Wrong::new(what, cure));
@@ -289,7 +290,7 @@ fn identifiers(reader: &mut Reader<'_>, key: &str) -> Vec<String> {
     reader.list_as(key, text::identifier).unwrap_or_default()
 }
 
-/// What is believed of the issuer of that name.
+/// How far the issuer with that name is trusted.
 fn trust(reader: &mut Reader<'_>, (name, issuer): (&str, String), source: Option<String>, own: &str) -> Trust {
     let key = |field: &str| format!("trusted_issuers.{name}.{field}");
     let audiences = identifiers(reader, &key("audiences"));
@@ -319,7 +320,7 @@ fn trust(reader: &mut Reader<'_>, (name, issuer): (&str, String), source: Option
     }
 }
 
-/// Who may bring its tokens as a grant, and for what.
+/// Which clients may present its tokens as grants, and for which scopes.
 fn grant(reader: &mut Reader<'_>, key: impl Fn(&str) -> String) -> BearerGrant {
     let list = reader.list_as(&key("scopes"), text::scope).unwrap_or_default();
     let scopes: Scopes = list.iter().map(String::as_str).collect();
@@ -375,7 +376,7 @@ fn moment(text: &str) -> Result<Time, Wrong> {
     })
 }
 
-/// https, or http for private addresses, which the outbound client judges.
+/// https, or http for private addresses, which the outbound client checks.
 fn address(text: &str) -> Result<String, Wrong> {
     let fits = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
     fits.then(|| text.to_owned())

@@ -1,10 +1,10 @@
-//! Values as given, written another way: as JSON for claims, as TOML for descriptions.
+//! Converts given values to other formats: JSON for claims, TOML for descriptions.
 
 use super::inputs::{Given, Value};
 use super::problems::{Problem, Wrong};
 use super::section::Kind;
 
-/// A tree as JSON; what JSON cannot say becomes a problem, at its own place.
+/// A tree as JSON; a value that JSON cannot express becomes a problem, at its own place.
 pub(super) fn json(path: &str, given: &Given, problems: &mut Vec<Problem>) -> serde_json::Value {
     let mut refuse = |what: &str, cure: &str| {
         let wrong = Wrong::new(what, cure);
@@ -58,6 +58,6 @@ pub(super) fn show(value: &Value, kind: &Kind) -> String {
 
 /// Text as a TOML string on one line.
 pub(super) fn show_text(text: &str) -> String {
-    // JSON's escapes are TOML's, except that TOML wants DEL escaped as well.
+    // JSON's escapes are valid in TOML, except that TOML also requires DEL to be escaped.
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }

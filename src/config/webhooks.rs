@@ -1,6 +1,6 @@
-//! Webhooks: who is told of events.
+//! Webhooks: receivers of events.
 //!
-//! Here a webhook is only read and typed; its secrets are opened where the server or a command needs them.
+//! Here a webhook is only read and typed; its secrets are loaded where the server or a command needs them.
 
 use std::path::PathBuf;
 
@@ -12,18 +12,18 @@ use crate::domain::audit::EventKind;
 use crate::domain::client::fields;
 use crate::domain::webhook::is_event;
 
-/// Somebody that signed messages are sent to, as configured.
+/// A receiver of signed messages, as configured.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     /// Its name in the configuration.
     pub name: String,
-    /// Where it is.
+    /// Its URL.
     pub url: String,
     /// The file of the secret that messages are signed with.
     pub secret_file: PathBuf,
-    /// The file of the secret before, which signs beside it.
+    /// The file of the previous secret, which also signs messages.
     pub previous_secret_file: Option<PathBuf>,
-    /// Whether it is told e-mail addresses and names.
+    /// Whether messages to it contain e-mail addresses and names.
     pub personal_data: bool,
 }
 
@@ -32,9 +32,9 @@ pub struct Endpoint {
 pub struct Webhook {
     /// Where messages go.
     pub endpoint: Endpoint,
-    /// Whether it is told.
+    /// Whether it is active.
     pub enabled: bool,
-    /// What it is told of.
+    /// The events that it receives.
     pub events: Vec<String>,
 }
 
@@ -103,7 +103,7 @@ fn read_one(reader: &mut Reader<'_>, name: &str, outbound: &Outbound) -> Webhook
     webhook
 }
 
-/// Reads where messages go and what they are signed with.
+/// Reads where messages are sent and the secrets they are signed with.
 pub(super) fn endpoint(reader: &mut Reader<'_>, table: &str, name: &str, outbound: &Outbound) -> Endpoint {
     let key = |field: &str| format!("{table}.{field}");
     let url = reader.text_as(&key("url"), |text| {

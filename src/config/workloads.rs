@@ -1,4 +1,4 @@
-//! Whether the workloads that are clients fit the trusted issuers that speak for them.
+//! Checks that the workloads of clients fit the trusted issuers of their tokens.
 
 use super::clients::Client;
 use super::problems::{Wrong, quoted};
@@ -6,8 +6,8 @@ use super::reader::Reader;
 use super::trusted_issuers::TrustedIssuer;
 use crate::domain::exchange::SubjectKind;
 
-/// Holds `federated` of every client against what it must fit: an issuer that is declared and trusted with such tokens, and no
-/// secret beside it.
+/// Checks `federated` of every client: its issuer must be declared and trusted with such tokens, and the client must
+/// have no secret.
 pub(super) fn check(reader: &mut Reader<'_>, clients: &[Client], trusted: &[TrustedIssuer]) {
     for client in clients.iter().filter(|client| !client.openid.federated.is_empty()) {
         let (key, table) = (format!("clients.{}.federated", client.id), format!("clients.{}", client.id));

@@ -1,8 +1,8 @@
-//! Action tokens: what a trusted backend permits once, for one of its people.
+//! Action tokens: a trusted backend's permission for one action of one person.
 //!
-//! What must always hold: a token is for one client, person, action and relying party, and for one origin when it names
-//! one; it may begin [`MOST_CEREMONIES`] ceremonies, of which one succeeds. The conditions are repeated by the statements
-//! that count and consume; [`ActionToken::judge`] says why one of them found nothing.
+//! Invariants: a token is for one client, person, action and relying party, and for one origin if it names one; it may
+//! begin [`MOST_CEREMONIES`] ceremonies, of which one succeeds. The SQL statements that count and consume tokens repeat
+//! these conditions; [`ActionToken::judge`] explains why such a statement matched no row.
 
 use std::fmt;
 
@@ -16,30 +16,30 @@ use super::scope::{ACTION_TOKENS, ACTION_TOKENS_ANYONE, ACTION_TOKENS_ENROL_OVER
 use super::user::{User, UserStatus};
 use crate::clock::Time;
 
-/// How many ceremonies one token may begin: a prompt that was cancelled loses nothing, guessing gains nothing.
+/// How many ceremonies one token may begin: cancelling a prompt does not cost the token, and guessing gains nothing.
 pub const MOST_CEREMONIES: i16 = 5;
-/// How long a token lives when nobody says, and at most unless it is mailed.
+/// How long a token lives by default, and at most unless it is mailed.
 pub const USUAL_LIFE: Duration = Duration::minutes(5);
 /// How long a mailed enrolment lives at most.
 pub const MAILED_LIFE: Duration = Duration::hours(24);
-/// The shortest life that can be asked for.
+/// The shortest life that can be requested.
 pub const SHORTEST_LIFE: Duration = Duration::seconds(30);
 
-/// What stands in place of a client's id where the operator at the command line permits something. No client has it: an id
-/// holds no space.
+/// The client id of permissions given by the operator at the command line. No client can have it, because client ids
+/// contain no space.
 pub const COMMAND_LINE: &str = "command line";
 
-/// What is permitted.
+/// The permitted action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Make a passkey.
+    /// Create a passkey.
     Enrol,
     /// Sign in to the backend with a passkey of this person.
     SignIn,
     /// Prove again, with a passkey, to be this person.
     StepUp,
-    /// See the person's passkeys.
+    /// List the person's passkeys.
     List,
     /// Remove one of them.
     Delete,
@@ -48,10 +48,10 @@ pub enum Action {
 }
 
 impl Action {
-    /// All of them.
+    /// All actions.
     pub const ALL: [Self; 6] = [Self::Enrol, Self::SignIn, Self::StepUp, Self::List, Self::Delete, Self::Sign];
 
-    /// The stored text, also the one in results.
+    /// The stored text, which is also used in results.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Enrol => "enrol",
@@ -75,21 +75,21 @@ impl fmt::Display for Action {
     }
 }
 
-/// The name that a backend calls a person by.
+/// The id that a backend has for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExternalId {
-    /// Whose names these are: a client's id, or another system's.
+    /// The namespace of the id: a client's id, or another system's name.
     pub source: String,
-    /// The name.
+    /// The id within that namespace.
     pub id: String,
 }
 
-/// A token as it is stored, without its secret.
+/// A token as stored, without its secret.
 #[derive(Clone, Debug)]
 pub struct ActionToken {
     /// Its id.
     pub id: ActionTokenId,
-    /// The client it was made for; [`COMMAND_LINE`] for the operator's.
+    /// The client that created it; [`COMMAND_LINE`] for the operator's.
     pub client: String,
     /// The person.
     pub user: UserId,
@@ -97,37 +97,37 @@ pub struct ActionToken {
     pub action: Action,
     /// Name of the relying-party profile.
     pub relying_party: String,
-    /// The only origin that may use it; none: any of its client's, and our own.
+    /// The only origin that may use it; `None`: any origin of its client, and our own.
     pub origin: Option<String>,
     /// Where our page sends the person afterwards.
     pub return_to: Option<String>,
-    /// Whether it may enrol somebody who has a passkey.
+    /// Whether it may enrol a passkey for a person who already has one.
     pub over_existing: bool,
-    /// The name that the backend called the person by.
+    /// The backend's id for the person.
     pub external_id: Option<ExternalId>,
-    /// What is signed, for [`Action::Sign`].
+    /// The operation to sign, for [`Action::Sign`].
     pub operation: Option<Operation>,
-    /// The person's epoch when it was made.
+    /// The person's epoch when the token was created.
     pub epoch: i64,
-    /// How many ceremonies were begun with it.
+    /// How many ceremonies it has begun.
     pub ceremonies: i16,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Time,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Time,
     /// When it was used.
     pub used_at: Option<Time>,
-    /// When it was taken back.
+    /// When it was revoked.
     pub revoked_at: Option<Time>,
 }
 
-/// Why a token is not taken. The text is a stable word of answers and of the audit trail.
+/// Why a token is refused. The text is a stable code in responses and in the audit trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActionRefusal {
-    /// There is no such token: forged, cut, altered or swept.
+    /// No such token exists: forged, truncated, altered or swept.
     #[error("unknown")]
     Unknown,
-    /// Its client is disabled, or may not make action tokens any more.
+    /// Its client is disabled, or may no longer create action tokens.
     #[error("client")]
     Client,
     /// It is for another action.
@@ -142,36 +142,36 @@ pub enum ActionRefusal {
     /// Somebody else is signed in in this browser.
     #[error("session")]
     Session,
-    /// The person is disabled, administers, or lost a way in since.
+    /// The person is disabled, is an administrator, or has since lost a way to sign in.
     #[error("person")]
     Person,
     /// The person is in no group that may use its client.
     #[error("group")]
     Group,
-    /// Its time is over.
+    /// It has expired.
     #[error("expired")]
     Expired,
     /// It was used.
     #[error("used")]
     Used,
-    /// Its client took it back.
+    /// Its client revoked it.
     #[error("revoked")]
     Revoked,
-    /// Too many ceremonies were begun with it.
+    /// It has begun too many ceremonies.
     #[error("exhausted")]
     Exhausted,
-    /// The person has a passkey already, and it does not permit to enrol another.
+    /// The person already has a passkey, and the token does not permit enrolling another.
     #[error("enrol_over")]
     EnrolOver,
 }
 
 impl ActionToken {
-    /// The client it was made for, as the audit trail names one; none for the operator's.
+    /// The client that created it, as the audit trail names it; `None` for the operator's.
     pub fn audited_client(&self) -> Option<String> {
         Some(self.client.clone()).filter(|client| client != COMMAND_LINE)
     }
 
-    /// Whether it is still good, whatever for.
+    /// Whether it is still valid, for whatever use.
     pub fn judge(&self, now: Time) -> Result<(), ActionRefusal> {
         if self.revoked_at.is_some() {
             return Err(ActionRefusal::Revoked);
@@ -191,8 +191,8 @@ impl ActionToken {
         if self.ceremonies < MOST_CEREMONIES { Ok(()) } else { Err(ActionRefusal::Exhausted) }
     }
 
-    /// Whether it permits one of these actions from this origin. `own` is our own pages'. A caller that says no origin is a
-    /// server or an app, as long as the token is for no origin.
+    /// Whether it permits one of these actions from this origin; `own` is the origin of our pages. A caller without an
+    /// origin is taken for a server or an app, and accepted if the token is not bound to an origin.
     pub fn judge_use(
         &self,
         actions: &[Action],
@@ -205,7 +205,7 @@ impl ActionToken {
             return Err(ActionRefusal::Action);
         }
         match origin {
-            // What is signed must be shown by us, so that nobody shows one operation and has another signed.
+            // We must show what is signed ourselves, so that nobody can show one operation and have another one signed.
             other if self.action == Action::Sign && other != Some(own) => Err(ActionRefusal::Origin),
             None if self.origin.is_some() => Err(ActionRefusal::Origin),
             None => Ok(()),
@@ -214,19 +214,19 @@ impl ActionToken {
         }
     }
 
-    /// Whether its client may still do such things.
+    /// Whether its client may still create action tokens.
     pub fn judge_client(&self, client: &Client) -> Result<(), ActionRefusal> {
         if may_make(client) { Ok(()) } else { Err(ActionRefusal::Client) }
     }
 
-    /// Whether somebody who may use the client, or may not, may have what this permits: to prove who one is to a client is to
-    /// use it.
+    /// Whether the person may use the client, if the action requires it: proving one's identity to a client counts as
+    /// using it.
     pub fn judge_member(&self, may_use: bool) -> Result<(), ActionRefusal> {
         let uses = matches!(self.action, Action::SignIn | Action::StepUp | Action::Sign);
         if may_use || !uses { Ok(()) } else { Err(ActionRefusal::Group) }
     }
 
-    /// Whether the person may still be acted for. Administrators never are: a backend would become one.
+    /// Whether the token may still act on this person. Never on administrators: the backend would gain their rights.
     pub fn judge_person(&self, user: &User, administers: bool) -> Result<(), ActionRefusal> {
         if user.status == UserStatus::Active && user.epoch == self.epoch && !administers {
             Ok(())
@@ -235,20 +235,21 @@ impl ActionToken {
         }
     }
 
-    /// Whether it may make a passkey for somebody who has `existing` ones.
+    /// Whether it may create a passkey for a person who already has `existing` ones.
     pub fn judge_enrolment(&self, client: &Client, existing: usize) -> Result<(), ActionRefusal> {
         let over = self.over_existing && client.definition.scopes.contains(ACTION_TOKENS_ENROL_OVER);
         if existing == 0 || over { Ok(()) } else { Err(ActionRefusal::EnrolOver) }
     }
 }
 
-/// Whether an origin may use a token that is for `bound`: that one alone, else its client's and our own.
+/// Whether an origin may use a token bound to `bound`: only that origin, or without one those of its client and our
+/// own.
 pub fn owns(bound: Option<&str>, client: &Client, origin: &str, own: &str) -> bool {
     bound.map_or_else(|| origin == own || client.owns_origin(origin).is_ok(), |bound| bound == origin)
 }
 
-/// The operator at the command line, as the client behind what they permit. Without a secret nobody can be it, and it is in no
-/// directory of clients. `name` is what people read beside a link of theirs.
+/// The operator at the command line, as the client behind the tokens created there. It has no secret, so nobody can
+/// authenticate as it, and it is not in the client directory. People read `name` next to a link of the operator.
 pub fn command_line(name: &str) -> Client {
     let rights = [ACTION_TOKENS, ACTION_TOKENS_ANYONE, ACTION_TOKENS_ENROL_OVER];
     let definition = ClientDefinition {
@@ -261,7 +262,7 @@ pub fn command_line(name: &str) -> Client {
     Client { id: COMMAND_LINE.to_owned(), definition, secret: None, previous_secret: None, unverified_since: None }
 }
 
-/// Whether a client may make action tokens: a confidential one that somebody vouches for, with the scope.
+/// Whether a client may create action tokens: it must be confidential, not self-registered, and have the scope.
 pub fn may_make(client: &Client) -> bool {
     client.definition.kind == ClientKind::Confidential
         && client.unverified_since.is_none()
@@ -424,7 +425,8 @@ mod tests {
         assert_eq!(Action::parse("enroll"), None);
     }
 
-    /// What the operator permits holds to the same rules: our own page, one person, a day at most; and nobody is that client.
+    /// The operator's tokens follow the same rules: our own page, one person, at most a day. And nobody can be that
+    /// client.
     #[test]
     fn the_operator_permits_by_the_same_rules_as_a_client_that_nobody_can_be() {
         let operator = command_line("Example");

@@ -1,25 +1,26 @@
-//! Attributes: what an operator keeps of a person that no standard claim says, such as their tenant, their plan or their roles
-//! in a backend. Bridges put them into tokens; imports bring them along.
+//! Attributes: facts about a person that no standard claim covers, such as their tenant, plan or roles in a backend.
+//! Operators set them, bridges put them into tokens, and imports bring them along.
 //!
-//! What must always hold: an attribute has one of four kinds, each of which a template can name beforehand, and all of a
-//! person's together are small, because they are read for a token. Nothing here is chosen by the person: whoever writes an
-//! attribute decides rights. To add a kind: a variant, its arm in [`Attribute::parse`], and one in [`Attribute::to_json`].
+//! Invariants: an attribute is one of four kinds, each of which a template can name in advance; all attributes of a
+//! person together are small, because they are loaded for a token. People never set attributes themselves: whoever
+//! writes an attribute decides about rights. To add a kind: a variant, its arm in [`Attribute::parse`], and one in
+//! [`Attribute::to_json`].
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Most attributes of one person.
+/// The most attributes that a person can have.
 pub const MOST: usize = 64;
-/// Longest JSON text of all of them, in bytes, written without spaces.
+/// The longest JSON text of all of them, in bytes, without spaces.
 pub const LONGEST_WHOLE: usize = 4096;
 /// Longest name, in characters.
 pub const LONGEST_NAME: usize = 64;
 /// Longest text, in characters.
 pub const LONGEST_TEXT: usize = 1000;
-/// Most texts of one list.
+/// The most texts in one list.
 pub const MOST_OF_A_LIST: usize = 100;
-/// Beyond it JavaScript, and many a parser of JSON, changes a number (RFC 8259 §6).
+/// The largest safe integer: JavaScript and many JSON parsers change larger numbers (RFC 8259 §6).
 pub const LARGEST_NUMBER: i64 = (1 << 53) - 1;
 
 const NAME: &str = "has a name that is not 1 to 64 of A-Z, a-z, 0-9, _ and -, beginning with a letter";
@@ -43,7 +44,7 @@ pub enum Attribute {
     List(Vec<String>),
 }
 
-/// Why an attribute was refused; `what` goes on after its place.
+/// Why an attribute was refused; `what` follows its place in a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} {what}", self.place())]
 pub struct AttributeError {
@@ -58,7 +59,7 @@ impl AttributeError {
         Self { name: name.chars().take(LONGEST_NAME).flat_map(char::escape_default).collect(), what }
     }
 
-    /// Where it stands in a document about the person: `attributes.plan`.
+    /// Its place in a document about the person: `attributes.plan`.
     pub fn place(&self) -> String {
         format!("attributes.{}", self.name)
     }
@@ -75,7 +76,7 @@ impl Attribute {
     /// Checks a value.
     ///
     /// # Errors
-    /// What it must be.
+    /// What the value must be.
     pub fn parse(value: &Value) -> Result<Self, &'static str> {
         match value {
             Value::String(text) if is_line(text) => Ok(Self::Text(text.clone())),
@@ -90,7 +91,7 @@ impl Attribute {
         }
     }
 
-    /// As it stands in JSON.
+    /// The value as JSON.
     pub fn to_json(&self) -> Value {
         match self {
             Self::Text(text) => text.as_str().into(),
@@ -110,8 +111,8 @@ fn is_line(text: &str) -> bool {
     text.chars().count() <= LONGEST_TEXT && !text.chars().any(char::is_control)
 }
 
-/// A person's attributes, every one checked, and together within their bounds; and what somebody wrote between them past this
-/// server, which is shown and kept until it is mended, and never counts as an attribute.
+/// A person's attributes: each checked, and together within the limits. Values written to the database by other means
+/// are kept and shown until they are corrected, but never count as attributes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     sound: BTreeMap<String, Attribute>,
@@ -119,15 +120,15 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Checks attributes by name. Null counts as left out.
+    /// Checks attributes by name. Null counts as absent.
     ///
     /// # Errors
-    /// The first that is wrong, or one that is too much.
+    /// The first attribute that is wrong or exceeds a limit.
     pub fn parse(members: &Map<String, Value>) -> Result<Self, AttributeError> {
         Self::default().changed(members)
     }
 
-    /// Attributes as they are stored. They were checked; what is otherwise hides neither the others nor the person.
+    /// Reads stored attributes. They were checked when written; an invalid one hides neither the others nor the person.
     pub fn from_stored(members: &Map<String, Value>) -> Self {
         let mut stored = Self::default();
         for (name, value) in members {
@@ -139,7 +140,7 @@ impl Attributes {
         stored
     }
 
-    /// These with changes: what is given is set, what is null is taken away (RFC 7396).
+    /// Applies changes: given values are set, nulls are removed (RFC 7396).
     ///
     /// # Errors
     /// As [`Attributes::parse`].
@@ -162,10 +163,10 @@ impl Attributes {
         whole.bounded(self, given)
     }
 
-    /// These with others, which go before where both have one.
+    /// Merges other attributes into these. The others take precedence.
     ///
     /// # Errors
-    /// One of the others that is too much.
+    /// One of the others that exceeds a limit.
     pub fn with(&self, others: &Self) -> Result<Self, AttributeError> {
         let mut whole = self.clone();
         whole.sound.extend(others.sound.clone());
@@ -173,7 +174,7 @@ impl Attributes {
         whole.bounded(self, others.names())
     }
 
-    /// Sets one, or leaves all as they are.
+    /// Sets one attribute, or changes nothing on an error.
     ///
     /// # Errors
     /// What is wrong with it, or that there is no room for it.
@@ -182,8 +183,8 @@ impl Attributes {
         Ok(())
     }
 
-    /// The bounds are those of what comes out: one change may make room for another. What is too much is named by the last that
-    /// is `given`, of those beyond the ones `before` where there are too many.
+    /// Checks the limits on the result, because one change may make room for another. The error names the last `given`
+    /// attribute, or the last new one (not in `before`) if there are too many.
     fn bounded<'a>(self, before: &Self, given: impl Iterator<Item = &'a str>) -> Result<Self, AttributeError> {
         let (last, what) = if self.count() > MOST {
             (given.filter(|name| before.get(name).is_none()).last(), TOO_MANY)
@@ -194,7 +195,7 @@ impl Attributes {
         };
         match last {
             Some(last) => Err(AttributeError::new(last, what)),
-            // Too much was there before; to take some of it away is the cure.
+            // It was too large before; removing attributes must be possible.
             None => Ok(self),
         }
     }
@@ -203,17 +204,17 @@ impl Attributes {
         self.sound.len() + self.unreadable.len()
     }
 
-    /// Bytes of their JSON text.
+    /// The size of their JSON text in bytes.
     fn text_length(&self) -> usize {
         Value::Object(self.to_map()).to_string().len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no attributes.
     pub fn is_empty(&self) -> bool {
         self.count() == 0
     }
 
-    /// One of them.
+    /// One attribute.
     pub fn get(&self, name: &str) -> Option<&Attribute> {
         self.sound.get(name)
     }
@@ -223,7 +224,7 @@ impl Attributes {
         self.sound.keys().map(String::as_str)
     }
 
-    /// As they stand in JSON.
+    /// All of them as JSON.
     pub fn to_map(&self) -> Map<String, Value> {
         let sound = self.sound.iter().map(|(name, attribute)| (name.clone(), attribute.to_json()));
         sound.chain(self.unreadable.clone()).collect()
@@ -280,7 +281,7 @@ mod tests {
         assert_eq!(Value::Object(stored.to_map()), given, "it is shown");
         assert_eq!(stored.names().collect::<Vec<_>>(), ["plan", "vip"], "and no attribute");
         assert_eq!((stored.get("seats"), stored.get("limits")), (None, None));
-        // Nothing is lost by a change of something else; what is named is mended, or taken away under whatever name.
+        // A change to another attribute loses nothing. The named one is corrected, or removed whatever its name.
         let change = |change: Value| stored.changed(&map(change)).map(|changed| Value::Object(changed.to_map()));
         let mut other = given;
         other["plan"] = json!("free");
@@ -290,7 +291,7 @@ mod tests {
         assert_eq!(change(json!({ "a.b": "x" })).unwrap_err().what, NAME);
         let imported = parse(json!({ "limits": "none" })).unwrap();
         assert_eq!(stored.with(&imported).unwrap().to_map()["limits"], json!("none"));
-        // What is too much already can be taken away.
+        // Attributes beyond the limit can be removed.
         let many = (0..70).map(|at| (format!("a{at}"), json!("x".repeat(10)))).collect();
         let many = Attributes::from_stored(&many);
         assert_eq!(many.changed(&map(json!({ "a1": null }))).unwrap().names().count(), 69);

@@ -1,18 +1,18 @@
 //! The names that resources have in `resource` and `aud` (RFC 8707 §2), and how they are compared.
 
-/// The known name that is meant by what was asked for: the very same, else the same bare origin with or without the slash at
-/// its end. The two are one address (RFC 3986 §6.2.3), and clients that take it through a URL parser send the one with the
-/// slash. Every other name is compared byte for byte.
+/// Finds the known name that `asked` refers to: the identical one, otherwise the same bare origin with or without a
+/// trailing slash. Both are the same URL (RFC 3986 §6.2.3), and clients that use a URL parser send the one with the
+/// slash. All other names are compared byte for byte.
 pub fn known_as<'a>(mut known: impl Iterator<Item = &'a str> + Clone, asked: &str) -> Option<&'a str> {
     known.clone().find(|one| *one == asked).or_else(|| known.find(|one| canonical(one) == canonical(asked)))
 }
 
-/// What all names of one resource have in common, for looking it up.
+/// The form that all names of one resource share, for lookups.
 pub fn canonical(identifier: &str) -> &str {
     bare_origin(identifier).unwrap_or(identifier)
 }
 
-/// A web address without path, query and fragment, less the slash at its end; none of any other identifier.
+/// A web address without path, query and fragment, and without its trailing slash; `None` for any other identifier.
 fn bare_origin(identifier: &str) -> Option<&str> {
     let origin = identifier.strip_suffix('/').unwrap_or(identifier);
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"))?;

@@ -1,4 +1,4 @@
-//! What the audit trail tells: one event for each security effect.
+//! The events of the audit trail: one for each action that affects security.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ macro_rules! kinds {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$kind => $text,)* }
             }
-            /// When it is written, as a sentence.
+            /// When the event is written, as a sentence.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$kind => $doc.trim_ascii(),)* }
             }
@@ -142,22 +142,22 @@ kinds! {
     RelyingPartyChanged = "relying_party.changed",
 }
 
-/// One event, ready to be written beside its cause.
+/// One event, written together with its cause.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// When.
+    /// When it happened.
     pub at: Time,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
-    /// Whose account.
+    /// The person whose account it concerns.
     pub user: Option<UserId>,
-    /// In which session.
+    /// The session that it happened in.
     pub session: Option<SessionId>,
-    /// Through which client.
+    /// The client that it happened through.
     pub client: Option<String>,
-    /// Id of the thing acted on.
+    /// Id of the object that was acted on.
     pub subject: Option<String>,
-    /// Its name at that moment.
+    /// That object's name at the time.
     pub subject_name: Option<String>,
     /// Where the request came from.
     pub origin: Provenance,
@@ -166,7 +166,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event with nothing but its kind, time and provenance; the rest by struct update.
+    /// An event with only its kind, time and provenance; set the rest with struct update syntax.
     pub fn new(kind: EventKind, at: Time, origin: &Provenance) -> Self {
         Self {
             at,
@@ -181,7 +181,7 @@ impl Event {
         }
     }
 
-    /// What a start changed because the configuration that it read says so. `source` names the configuration.
+    /// An event for a change made at start-up by the configuration, which `source` names.
     pub fn of_configuration(kind: EventKind, change: &str, subject: &str, source: &str, at: Time) -> Self {
         let detail = serde_json::json!({ "change": change, "configuration": source });
         Self { subject: Some(subject.to_owned()), detail, ..Self::new(kind, at, &Provenance::default()) }

@@ -1,17 +1,17 @@
-//! How strong a sign-in was, computed from what happened and never from configuration.
+//! How strong a sign-in was, computed from what happened, never from configuration.
 //!
-//! `acr` and `amr` follow OpenID Connect Core §2 with the values of RFC 8176 and of the "phishing-resistant" classes
+//! `acr` and `amr` follow OpenID Connect Core §2, with the values of RFC 8176 and the "phishing-resistant" classes
 //! (`phr`, `phrh`) of the OpenID Connect Extended Authentication Profile.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the private key lives, as far as the ceremony proved it. Our own claim `credential_class`.
+/// Where the private key is stored, as far as the ceremony proved it. Our own claim `credential_class`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialClass {
-    /// Can be, or is, copied between devices by a passkey manager (backup eligible).
+    /// A passkey manager can copy it between devices (backup eligible).
     Synced,
-    /// Says that it cannot be copied; nobody vouches for it.
+    /// The authenticator says that it cannot be copied, without attestation.
     DeviceBoundUnverified,
     /// Attested by a chain to a trusted root.
     Attested,
@@ -51,7 +51,7 @@ pub struct Strength {
 }
 
 impl Proof {
-    /// The claims. Without user verification a passkey is one factor (`acr` 1), whatever was asked for.
+    /// The resulting claims. Without user verification a passkey is one factor (`acr` 1), whatever was requested.
     pub fn strength(self) -> Strength {
         let class = match (self.attested, self.backup_eligible) {
             (true, _) => CredentialClass::Attested,
@@ -76,10 +76,10 @@ impl Proof {
     }
 }
 
-/// The highest `acr` that anybody reaches here. An attestation is not verified to a root yet, so nothing is `phrh`.
+/// The highest `acr` that a sign-in can reach. Attestations are not verified to a root yet, so nothing reaches `phrh`.
 pub const HIGHEST_ACR: &str = "phr";
 
-/// Whether an achieved `acr` is at least the wanted one. Unknown values satisfy nothing but themselves.
+/// Whether the achieved `acr` is at least the wanted one. An unknown value is satisfied only by itself.
 pub fn acr_reaches(achieved: &str, wanted: &str) -> bool {
     const ORDER: [&str; 4] = ["0", "1", "phr", "phrh"];
     let rank = |acr: &str| ORDER.iter().position(|known| *known == acr);

@@ -1,9 +1,9 @@
-//! Claims about a person, and which of them a client is given (OpenID Connect Core §5). What a standard claim is,
-//! [`standard_claims`](super::standard_claims) says.
+//! Claims about a person, and which of them a client receives (OpenID Connect Core §5).
+//! [`standard_claims`](super::standard_claims) defines the standard claims.
 //!
-//! What must hold: a claim has the type of the standard or is not there at all, never null and never empty; nobody is told
-//! more than scopes and requests by name allow; an e-mail address never goes without the word whether it was proven. To
-//! add a claim: one row in [`STANDARD`] and, when it is not kept in the profile, its line in `value_of`.
+//! Invariants: a claim has the type of the standard or is absent, never null and never empty; a client receives no more
+//! than scopes and claims requested by name allow; an e-mail address is always accompanied by whether it was verified.
+//! To add a claim: one row in [`STANDARD`] and, if it is not stored in the profile, its line in `value_of`.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +14,19 @@ use super::scope::Scopes;
 use super::standard_claims::{STANDARD, fits};
 use super::user::User;
 
-/// Claims asked for one by one, by the `claims` parameter (OpenID Connect Core §5.5), by name.
+/// Claims requested by name with the `claims` parameter (OpenID Connect Core §5.5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestedClaims {
-    /// Wanted from userinfo.
+    /// Requested from userinfo.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub userinfo: BTreeSet<String>,
-    /// Wanted in the ID token.
+    /// Requested in the ID token.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub id_token: BTreeSet<String>,
 }
 
 impl RequestedClaims {
-    /// Those of them that we know and whose scope is among `scopes`: asking by name never gives more than a client may have.
+    /// Keeps known claims whose scope is among `scopes`: requesting by name never yields more than a client may have.
     #[must_use]
     pub fn within(self, scopes: &Scopes) -> Self {
         let fits = |name: &String| scope_of(name).is_some_and(|scope| scopes.grants(scope));
@@ -36,7 +36,7 @@ impl RequestedClaims {
         }
     }
 
-    /// What somebody allowed of them: a claim whose scope was asked for beside it goes with that scope.
+    /// Keeps the claims that the person allowed: a claim whose scope was also requested is kept only with that scope.
     #[must_use]
     pub fn allowed_with(&self, asked: &Scopes, allowed: &Scopes) -> Self {
         let kept = |names: &BTreeSet<String>| {
@@ -45,50 +45,50 @@ impl RequestedClaims {
         Self { userinfo: kept(&self.userinfo), id_token: kept(&self.id_token) }
     }
 
-    /// The scopes that would give these claims.
+    /// The scopes that contain these claims.
     pub fn scopes(&self) -> Scopes {
         self.userinfo.iter().chain(&self.id_token).filter_map(|name| scope_of(name)).collect()
     }
 
-    /// Whether nothing was asked for.
+    /// Whether no claim was requested.
     pub fn is_empty(&self) -> bool {
         self.userinfo.is_empty() && self.id_token.is_empty()
     }
 }
 
-/// The standard claim that is not stored: when the person was last changed.
+/// The one standard claim that is not stored: when the person was last changed.
 const UPDATED_AT: &str = "updated_at";
 
-/// The names of all standard claims but `sub`, each with the scope that gives it.
+/// The names of all standard claims except `sub`, each with its scope.
 pub fn standard() -> impl Iterator<Item = (&'static str, &'static str)> {
     STANDARD.iter().map(|claim| (claim.name, claim.scope)).chain([(UPDATED_AT, "profile")])
 }
 
-/// The scope that gives a claim; none for a claim that is not ours.
+/// The scope of a claim; `None` for a claim that we do not have.
 pub fn scope_of(claim: &str) -> Option<&'static str> {
     standard().chain([(GROUPS, GROUPS)]).find(|(name, _)| *name == claim).map(|(_, scope)| scope)
 }
 
-/// Whether a claim is still given to a client that asked for some scopes and was allowed those of them.
+/// Whether a client still receives a claim after it requested scopes `asked` and was allowed `allowed`.
 pub fn is_allowed_with(claim: &str, asked: &Scopes, allowed: &Scopes) -> bool {
     scope_of(claim).is_none_or(|scope| !asked.contains(scope) || allowed.contains(scope))
 }
 
-/// The names of a person's groups; given with the scope of the same name, or when asked for by name.
+/// The claim with the names of a person's groups; given with the scope of the same name, or when requested by name.
 pub const GROUPS: &str = "groups";
 
-/// Scopes that are about a person: no client has them for itself.
+/// Scopes about a person: a client never has them for itself.
 pub const PERSONAL_SCOPES: [&str; 8] =
     ["openid", "profile", "email", "address", "phone", GROUPS, "offline_access", "passkeys"];
 
-/// The claims about a person that granted scopes and requests by name allow, without `sub`. `groups` are the person's, and
-/// may be left empty when [`wants_groups`] says that nobody asks.
+/// The claims about a person for granted scopes and claims requested by name, without `sub`. `groups` may be empty
+/// unless [`wants_groups`] says that they are needed.
 pub fn claims_for(user: &User, groups: &[String], scopes: &Scopes, requested: &BTreeSet<String>) -> Map<String, Value> {
     let mut claims: Map<String, Value> = standard()
         .filter(|(name, scope)| scopes.contains(scope) || requested.contains(*name))
         .filter_map(|(name, _)| Some((name.to_owned(), value_of(user, name)?)))
         .collect();
-    // Who learns the address learns whether it was proven: otherwise it would be taken for an identity.
+    // The address never goes without its verification status: otherwise it would be taken for an identity.
     if claims.contains_key("email") {
         claims.insert("email_verified".to_owned(), user.email_verified_at.is_some().into());
     }
@@ -98,12 +98,12 @@ pub fn claims_for(user: &User, groups: &[String], scopes: &Scopes, requested: &B
     claims
 }
 
-/// Whether a person's groups are told under these scopes and requests by name, and so must be read.
+/// Whether these scopes and claims requested by name include the person's groups, so that they must be loaded.
 pub fn wants_groups(scopes: &Scopes, requested: &BTreeSet<String>) -> bool {
     scopes.contains(GROUPS) || requested.contains(GROUPS)
 }
 
-/// A claim's value, as long as there is one of the right type: what was stored before a rule of ours is never passed on.
+/// A claim's value, if it has the right type: values stored before a rule existed are never passed on.
 fn value_of(user: &User, name: &str) -> Option<Value> {
     let text = |text: &Option<String>| text.as_deref().map(Value::from);
     let value = match name {
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(all.len(), standard().count());
     }
 
-    /// OpenID Connect Core §5.5.
+    /// OpenID Connect Core §5.5: claims requested by name.
     #[test]
     fn claims_can_be_asked_for_by_name() {
         let user = ada();

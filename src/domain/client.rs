@@ -21,24 +21,24 @@ pub struct Client {
     pub id: String,
     /// What it is and may do.
     pub definition: ClientDefinition,
-    /// SHA-256 of its secret; none for a public client.
+    /// SHA-256 of its secret; `None` for a public client.
     pub secret: Option<TokenDigest>,
-    /// SHA-256 of the secret before it, and until when that one is good.
+    /// SHA-256 of the previous secret, and until when that one is accepted.
     pub previous_secret: Option<(TokenDigest, Time)>,
-    /// Since when it is here without anybody vouching for it: it registered itself, or was read from its own document.
+    /// Since when it exists unverified: it registered itself, or was read from its own metadata document.
     pub unverified_since: Option<Time>,
 }
 
-/// Why a client may not have what it asks for.
+/// Why a client's request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientRefusal {
-    /// The grant is not among its grants.
+    /// The client may not use the grant.
     #[error("this client may not use this grant")]
     Grant,
     /// Only first-party clients run ceremonies directly.
     #[error("only a first-party client may run a passkey ceremony itself; others use the authorization endpoint")]
     NotFirstParty,
-    /// Nothing of what it asked for is allowed to it.
+    /// A requested scope is not allowed for the client.
     #[error("scope {0:?} is not allowed for this client")]
     Scope(String),
     /// The audience is not among its audiences.
@@ -50,13 +50,13 @@ pub enum ClientRefusal {
 }
 
 impl Client {
-    /// Whether this is a way in which the client authenticates: the one that it names, else what its kind and its keys
-    /// suggest. A secret of which nobody said how it comes is as good in the body as in the header: which of them a library
-    /// prefers, people learn by its failure only.
+    /// Whether the client authenticates by this method: the one that it names, otherwise what its kind and keys
+    /// suggest. If no method is set, a secret is accepted in the header and in the body: people notice which one a
+    /// library prefers only when it fails.
     pub fn authenticates_by(&self, method: AuthMethod) -> bool {
         let definition = &self.definition;
         if self.is_federated() {
-            // A secret beside it would make the client as weak as that secret.
+            // A secret in addition would make the client only as strong as that secret.
             return false;
         }
         let has_keys = definition.jwks.is_some() || definition.jwks_uri.is_some();
@@ -72,13 +72,13 @@ impl Client {
         }
     }
 
-    /// Whether the client is a workload elsewhere, and authenticates by the tokens of its platform alone.
+    /// Whether the client is an external workload, which authenticates only with the tokens of its platform.
     pub const fn is_federated(&self) -> bool {
         !self.definition.federated.is_empty()
     }
 
-    /// Whether a token of the trusted issuer of that name, with this `sub` and exactly these audiences, is of a workload that is
-    /// the client.
+    /// Whether a token of the trusted issuer with that name, with this `sub` and exactly this audience, belongs to a
+    /// workload of this client.
     pub fn is_workload(&self, issuer: &str, subject: &str, audience: &[String]) -> bool {
         let is = |one: &FederatedIdentity| {
             one.issuer == issuer && one.subject == subject && *audience == [one.audience.as_str()]
@@ -91,22 +91,22 @@ impl Client {
         self.definition.security_profile.is_some()
     }
 
-    /// Whether authorization requests of the client must come with a PKCE challenge (RFC 9700 §2.1.1).
+    /// Whether the client's authorization requests must have a PKCE challenge (RFC 9700 §2.1.1).
     pub fn requires_pkce(&self) -> bool {
         self.definition.kind == ClientKind::Public || self.definition.require_pkce || self.is_fapi2()
     }
 
-    /// Whether authorization requests of the client must be pushed.
+    /// Whether the client's authorization requests must be pushed.
     pub const fn requires_par(&self) -> bool {
         self.definition.require_pushed_authorization_requests || self.is_fapi2()
     }
 
-    /// Whether authorization requests of the client must be signed by it (RFC 9101 §10.5).
+    /// Whether the client must sign its authorization requests (RFC 9101 §10.5).
     pub fn requires_signed_requests(&self) -> bool {
         self.definition.require_signed_request_object || self.signs_messages()
     }
 
-    /// Whether answers to authorization requests of the client must be signed by us (FAPI 2.0 Message Signing §5.4).
+    /// Whether we must sign the responses to the client's authorization requests (FAPI 2.0 Message Signing §5.4).
     pub fn requires_signed_answers(&self) -> bool {
         self.signs_messages()
     }
@@ -115,18 +115,19 @@ impl Client {
         self.definition.security_profile == Some(SecurityProfile::Fapi2MessageSigning)
     }
 
-    /// Whether the client wants to hear from the server that a session ended (OpenID Connect Back-Channel Logout §2.2).
+    /// Whether the server notifies the client when a session ends (OpenID Connect Back-Channel Logout §2.2).
     pub const fn is_told_of_logout(&self) -> bool {
         self.definition.backchannel_logout_uri.is_some()
     }
 
-    /// Whether access tokens of the client must be bound to a DPoP key.
+    /// Whether the client's access tokens must be bound to a DPoP key.
     pub const fn requires_dpop(&self) -> bool {
         self.definition.dpop_bound_access_tokens || self.is_fapi2()
     }
 
-    /// Whether each refresh token of the client is good for one use. Not under FAPI 2.0, where a token is of no use without the
-    /// client's own key and a lost answer must not cost the person a sign-in (FAPI 2.0 Security Profile §5.3.2.1).
+    /// Whether each refresh token of the client can be used only once. Not under FAPI 2.0: a token is useless there
+    /// without the client's own key, and a lost response must not force the person to sign in again (FAPI 2.0 Security
+    /// Profile §5.3.2.1).
     pub const fn rotates_refresh_tokens(&self) -> bool {
         !self.is_fapi2()
     }
@@ -144,7 +145,8 @@ impl Client {
         self.may_use(GrantType::Passkey)
     }
 
-    /// The scopes granted for a request: all asked for, each allowed; the client's plain default when none is named.
+    /// The scopes granted for a request: all that were requested, each allowed; the default is `openid` if the client
+    /// may have it.
     pub fn grant_scopes(&self, asked: Option<&Scopes>) -> Result<Scopes, ClientRefusal> {
         let Some(asked) = asked else {
             return Ok(["openid"].into_iter().filter(|scope| self.definition.scopes.grants(scope)).collect());
@@ -155,8 +157,8 @@ impl Client {
         }
     }
 
-    /// The audience of an access token: the one asked for, if allowed and by the name that it has here, else the client's
-    /// first, else this server.
+    /// The audience of an access token: the requested one, if allowed, by its registered name; by default the client's
+    /// first audience, otherwise this server.
     pub fn grant_audience(&self, asked: Option<&str>, issuer: &str) -> Result<String, ClientRefusal> {
         let own = || self.definition.audiences.iter().map(String::as_str);
         let granted = match asked {
@@ -166,10 +168,11 @@ impl Client {
         granted.map(ToOwned::to_owned).ok_or(ClientRefusal::Audience)
     }
 
-    /// Whether a web origin is the client's. No origin (a native or server caller) is judged by the ceremony itself.
+    /// Whether a web origin belongs to the client. A caller without an origin (native app or server) is judged by the
+    /// ceremony itself.
     ///
-    /// The pages of a public client that gets codes run where the codes are sent, so when no origins are given, those of its
-    /// redirect URIs are meant.
+    /// If a public client that uses codes has no origins configured, the origins of its redirect URIs are used, because
+    /// its pages run where the codes are sent.
     pub fn owns_origin(&self, origin: &str) -> Result<(), ClientRefusal> {
         let definition = &self.definition;
         let owns = if definition.origins.is_empty() && self.has_pages_where_codes_go() {
@@ -180,8 +183,9 @@ impl Client {
         if owns { Ok(()) } else { Err(ClientRefusal::Origin) }
     }
 
-    /// Whether a page on a web origin may call the OAuth endpoints as the client: one of its [own](Self::owns_origin), or one at
-    /// a loopback address that its codes are sent to, which no list of origins can name.
+    /// Whether a page on a web origin may call the OAuth endpoints as the client: one of its [own
+    /// origins](Self::owns_origin), or a loopback address that its codes are sent to, which cannot be listed as an
+    /// origin.
     pub fn owns_page(&self, origin: &str) -> Result<(), ClientRefusal> {
         let at_loopback = |uri: &String| fields::is_at_loopback(uri, origin);
         if self.has_pages_where_codes_go() && self.definition.redirect_uris.iter().any(at_loopback) {

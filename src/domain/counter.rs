@@ -1,29 +1,29 @@
-//! What a passkey's signature counter may do (WebAuthn Level 3 §7.2 step 22).
+//! Rules for a passkey's signature counter (WebAuthn Level 3 §7.2 step 22).
 
 use serde::{Deserialize, Serialize};
 
-/// What to do when a *synced* passkey's counter does not rise. Device-bound keys are always held to [`Self::Strict`].
+/// What to do when a *synced* passkey's counter does not rise. Device-bound keys always follow [`Self::Strict`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SyncedCounter {
-    /// Accept, and leave an event in the audit trail.
+    /// Accept, and write an event to the audit trail.
     #[default]
     Warn,
-    /// Refuse and suspend, as for device-bound keys.
+    /// Refuse and suspend the passkey, as for device-bound keys.
     Strict,
     /// Accept silently.
     Ignore,
 }
 
-/// The rule that one sign-in is held to.
+/// The rule for one sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CounterRule {
-    /// The counter must rise, unless both sides are zero: the key then counts nothing.
+    /// The counter must rise, unless both values are zero: the authenticator then does not count.
     MustRise,
-    /// Whatever comes is accepted; the stored value keeps the greater one.
+    /// Any value is accepted; the greater one is stored.
     MayRepeat,
-    /// The first assertion of an imported passkey: whatever comes is accepted and stored, because the system that it
-    /// comes from may have counted otherwise. The storing statement accepts it while the passkey is still unused.
+    /// The first assertion of an imported passkey: any value is accepted and stored, because the system that it comes
+    /// from may have counted differently. The storing statement accepts it only while the passkey is unused.
     First,
 }
 
@@ -36,13 +36,13 @@ impl CounterRule {
         }
     }
 
-    /// Whether `received` after `stored` is what an unclonable key would send.
+    /// Whether `received` after `stored` is what a key without copies would send.
     pub const fn rises(stored: u32, received: u32) -> bool {
         received > stored || (received == 0 && stored == 0)
     }
 
-    /// Whether `received` after `stored` is accepted. The storing statement repeats this condition, so that two
-    /// ceremonies answered side by side cannot both win.
+    /// Whether `received` is accepted after `stored`. The storing statement repeats this condition, so that two
+    /// concurrent ceremonies cannot both succeed.
     pub const fn accepts(self, stored: u32, received: u32) -> bool {
         matches!(self, Self::MayRepeat | Self::First) || Self::rises(stored, received)
     }

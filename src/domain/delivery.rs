@@ -1,17 +1,17 @@
-//! When a message that did not arrive is tried again.
+//! Decides when to retry a message that could not be delivered.
 
 use chrono::Duration;
 
 use crate::clock::Time;
 
-/// How long a message is tried.
+/// How long delivery of a message is attempted.
 pub const PATIENCE: Duration = Duration::hours(24);
 const FIRST_PAUSE: Duration = Duration::seconds(1);
 const LONGEST_PAUSE: Duration = Duration::hours(6);
 
-/// When to try again after the attempt of this number (from 1) failed; none: never, it is given up. The pauses grow
-/// fourfold from a second to six hours. `spread`, of 256, moves each by up to a quarter either way, so that what failed
-/// together does not come back together.
+/// When to retry after attempt number `attempt` (from 1) failed; `None`: give up. The delays grow fourfold from a
+/// second to six hours. `spread`, out of 256, shifts each delay by up to a quarter either way, so that messages that
+/// failed together are not retried together.
 pub fn next_try(attempt: i32, written_at: Time, now: Time, spread: u8) -> Option<Time> {
     let exponent = u32::try_from(attempt - 1).unwrap_or(0).min(15);
     let pause = FIRST_PAUSE.checked_mul(4_i32.saturating_pow(exponent)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
@@ -19,12 +19,12 @@ pub fn next_try(attempt: i32, written_at: Time, now: Time, spread: u8) -> Option
     (next <= written_at + PATIENCE).then_some(next)
 }
 
-/// Why a message did not arrive, in words for operators: nothing secret, nothing that the other side said.
+/// Why a message was not delivered, in words for operators: no secrets, and nothing that the other side said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undelivered {
-    /// It may arrive later.
+    /// A later attempt may succeed.
     Again(String),
-    /// It never will.
+    /// No attempt can succeed.
     Never(String),
 }
 

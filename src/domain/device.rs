@@ -1,38 +1,39 @@
-//! Devices that cannot show a sign-in page: their codes, what a poll gets, how often a code may be guessed (RFC 8628).
+//! Devices that cannot show a sign-in page (RFC 8628): their codes, the result of a poll, and how often codes may be
+//! guessed.
 //!
 //! **How often a code may be guessed.** A code of *n* letters is one of 20ⁿ. If all guessers together enter *g* wrong
-//! codes while it lives, one of them is it with odds of at most *g* / 20ⁿ, and that is kept under 2⁻³² (RFC 8628 §5.1):
-//! five guesses at codes of eight letters, 2384 at codes of ten. Five are soon used up, by mistyping alone, and whoever
-//! uses them up on purpose must not stop everybody else's devices. So codes have eight letters while few wrong ones are
-//! entered, and ten when more are; wrong codes count against their own length only. Beside that, each session and each
-//! network has five wrong codes of its own in ten minutes.
+//! codes while it lives, the odds of a hit are at most *g* / 20ⁿ. That is kept under 2⁻³² (RFC 8628 §5.1): five guesses
+//! for codes of eight letters, 2384 for codes of ten. Mistyping alone soon uses up five guesses, and an attacker who
+//! uses them up must not block everybody else's devices. So codes have eight letters while few wrong ones are entered,
+//! and ten when there are more; a wrong code counts only against codes of its own length. In addition, each session and
+//! each network may enter five wrong codes in ten minutes.
 
 use chrono::Duration;
 
 use crate::clock::Time;
 
-/// Consonants without Y: nothing spells a word, and little looks alike.
+/// Consonants without Y: they spell no words, and few of them look alike.
 const ALPHABET: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
-/// Wrong codes that one session, and one network, may enter in [`life`].
+/// Wrong codes that one session, and one network, may enter within [`life`].
 const OWN_GUESSES: i64 = 5;
-/// Seconds between two polls, at first (RFC 8628 §3.2).
+/// The initial interval between two polls, in seconds (RFC 8628 §3.2).
 pub const INTERVAL: i32 = 5;
-/// Seconds that each poll that came too soon adds (RFC 8628 §3.5).
+/// Seconds that each early poll adds to the interval (RFC 8628 §3.5).
 const SLOWER: i32 = 5;
-/// How much sooner a poll may come than it should: one that left in time is not to blame for how quick the network was.
+/// How early a poll may arrive: a poll sent on time may be delivered faster than the one before it.
 const JITTER: Duration = Duration::seconds(1);
 
-/// How long a code lives, and how long a wrong one counts.
+/// How long a code lives, and how long a wrong one is counted.
 pub const fn life() -> Duration {
     Duration::minutes(10)
 }
 
-/// How many letters a code has.
+/// The length of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// Eight: usually.
+    /// Eight letters, the usual length.
     Short,
-    /// Ten: while many wrong codes are entered.
+    /// Ten letters, while many wrong codes are entered.
     Long,
 }
 
@@ -45,33 +46,35 @@ impl Length {
         }
     }
 
-    /// How many wrong codes of this length everybody together may enter while a code lives: odds under 2⁻³².
+    /// How many wrong codes of this length may be entered in total while a code lives, so that the odds stay under
+    /// 2⁻³².
     pub const fn guesses(self) -> u64 {
         20_u64.pow(self.letters() as u32) >> 32
     }
 
-    /// The length of a new code, after so many wrong short ones lately.
+    /// The length of a new code after `wrong_short` wrong short codes were entered recently.
     pub fn of_new_code(wrong_short: i64) -> Self {
         let few = u64::try_from(wrong_short).is_ok_and(|wrong| wrong * 2 < Self::Short.guesses());
         if few { Self::Short } else { Self::Long }
     }
 }
 
-/// A code for people, in the form it is stored in: capital letters without hyphen.
+/// A code for people, in its stored form: capital letters without a hyphen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserCode(String);
 
 impl UserCode {
-    /// A code from random bytes; none when too few of them were usable, which 64 bytes practically never are.
+    /// Makes a code from random bytes; `None` if too few of them are usable, which practically never happens with 64
+    /// bytes.
     pub fn from_random(length: Length, random: &[u8]) -> Option<Self> {
-        // 240 is the largest multiple of 20 in a byte: every letter is as likely as the others.
+        // 240 is the largest multiple of 20 in a byte, so all letters are equally likely.
         let letters =
             random.iter().filter(|byte| **byte < 240).map(|byte| char::from(ALPHABET[usize::from(byte % 20)]));
         let code: String = letters.take(usize::from(length.letters())).collect();
         (code.len() == usize::from(length.letters())).then_some(Self(code))
     }
 
-    /// Reads what a person typed: any case, any grouping, signs that look alike taken for the letter.
+    /// Reads what a person typed: any case, any grouping; look-alike characters are read as the letter they resemble.
     pub fn parse(typed: &str) -> Option<Self> {
         if typed.len() > 64 {
             return None;
@@ -86,7 +89,7 @@ impl UserCode {
             .then_some(Self(code))
     }
 
-    /// As it is stored.
+    /// The stored form.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -98,14 +101,14 @@ impl UserCode {
 }
 
 impl std::fmt::Display for UserCode {
-    /// As people see it, in two groups.
+    /// The form for people, in two groups.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (first, second) = self.0.split_at(self.0.len() / 2);
         write!(f, "{first}-{second}")
     }
 }
 
-/// The letter that a sign was meant to be.
+/// The letter that a typed character stands for.
 fn letter(sign: char) -> Option<char> {
     let meant = match sign.to_ascii_uppercase() {
         '0' | 'O' => 'Q',
@@ -120,23 +123,23 @@ fn letter(sign: char) -> Option<char> {
     u8::try_from(meant).is_ok_and(|byte| ALPHABET.contains(&byte)).then_some(meant)
 }
 
-/// Wrong codes entered in the last [`life`], those of one length only for the last figure.
+/// Wrong codes entered within [`life`]. Only the last number is for one length.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WrongCodes {
-    /// In the session.
+    /// In this session.
     pub in_session: i64,
-    /// From the network.
+    /// From this network.
     pub from_network: i64,
-    /// By everybody, of the same length as the code that is tried now.
+    /// By everyone, for codes as long as the one being tried.
     pub of_length: i64,
 }
 
-/// Why no code is tried now.
+/// Why no code may be tried now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Halt {
-    /// The session or the network entered too many wrong ones.
+    /// The session or the network entered too many wrong codes.
     Own,
-    /// Everybody together did, of this length: a new code is needed, which is longer.
+    /// Too many wrong codes of this length were entered in total. A new code is needed, which is longer.
     Everybody,
 }
 
@@ -151,7 +154,7 @@ impl WrongCodes {
     }
 }
 
-/// What a person said.
+/// A person's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The person allowed the device.
@@ -175,45 +178,45 @@ impl Answer {
     }
 }
 
-/// A device that waits, as far as a poll decides by it.
+/// A waiting device, as far as the result of a poll depends on it.
 #[derive(Clone, Debug)]
 pub struct Waiting {
-    /// The client its code was given to.
+    /// The client that its code was issued to.
     pub client: String,
-    /// What was said, if anything was.
+    /// The person's answer, once there is one.
     pub answer: Option<Answer>,
-    /// Whether tokens were given for it.
+    /// Whether tokens were issued for it.
     pub used: bool,
-    /// Its end.
+    /// When its code expires.
     pub expires_at: Time,
-    /// Seconds it must wait between polls.
+    /// The current interval between polls, in seconds.
     pub interval: i32,
     /// When it last polled.
     pub last_polled_at: Option<Time>,
 }
 
-/// What a poll gets.
+/// The result of a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a poll changes what the next one gets"]
 pub enum Poll {
-    /// Tokens, if all that they hang on is alive.
+    /// Tokens, if everything that they depend on is still valid.
     Granted,
     /// Nobody has answered yet.
     Pending,
-    /// It came too soon; from now on this many seconds are to be waited.
+    /// It polled too soon; from now on the interval is this many seconds.
     TooSoon(i32),
-    /// The answer was no.
+    /// The person denied it.
     Denied,
-    /// Its time is over.
+    /// The code has expired.
     Expired,
-    /// Another client's.
+    /// The code belongs to another client.
     OtherClient,
-    /// Tokens were given before.
+    /// Tokens were already issued.
     Used,
 }
 
 impl Waiting {
-    /// Decides. A foreign client learns nothing, not even that the code exists.
+    /// Decides the result of a poll. Another client learns nothing, not even that the code exists.
     pub fn poll(&self, client: &str, now: Time) -> Poll {
         if self.client != client {
             return Poll::OtherClient;
@@ -239,8 +242,8 @@ impl Waiting {
     }
 }
 
-/// Whether a scope may be given to a device: what administers this server never is, because whoever talks somebody into
-/// entering a code would have it (RFC 8628 §5.4).
+/// Whether a device may have a scope. Never one for administration: anyone who talks a person into entering a code
+/// would get it (RFC 8628 §5.4).
 pub fn may_have(scope: &str) -> bool {
     scope != "admin" && !scope.starts_with("admin:")
 }

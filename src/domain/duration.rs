@@ -1,8 +1,8 @@
-//! How durations are written: a whole number and a unit.
+//! The text form of durations: a whole number and a unit.
 
 use chrono::Duration;
 
-/// The form of a duration, for whoever wrote another.
+/// How to write a duration, for error messages.
 pub const FORM: &str = "write a whole number and a unit (ms, s, m, h, d), for example \"10m\"";
 
 /// The text is not a duration.
@@ -13,7 +13,7 @@ pub struct NotADuration;
 /// Reads `500ms`, `90s`, `10m`, `24h`, `30d`.
 ///
 /// # Errors
-/// [`NotADuration`] for anything else, and for what chrono cannot hold.
+/// [`NotADuration`] for anything else, and for values that chrono cannot represent.
 pub fn parse(text: &str) -> Result<Duration, NotADuration> {
     let (number, unit) = number_and_unit(text).ok_or(NotADuration)?;
     let unit_ms: i64 = match unit {
@@ -28,7 +28,7 @@ pub fn parse(text: &str) -> Result<Duration, NotADuration> {
     ms.and_then(Duration::try_milliseconds).ok_or(NotADuration)
 }
 
-/// The digits that a text begins with, and what follows them.
+/// The digits at the start of a text, and the rest.
 pub fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     Some((number.parse().ok()?, unit))

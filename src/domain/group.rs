@@ -1,14 +1,14 @@
-//! Groups: how they may be called and how many somebody may be in, whoever says so: the administration API, a command, or an
-//! import. What one of them takes the others take, so that every export can be imported.
+//! Limits of groups: their names, and how many a person may be in. They are the same for the administration API,
+//! commands and imports, so that every export can be imported.
 
 use super::text::{self, TextError};
 
-/// Longest name, in characters.
+/// The longest name, in characters.
 pub const LONGEST_NAME: usize = 100;
-/// Most groups of one person.
+/// The most groups of one person.
 pub const MOST_OF_A_PERSON: usize = 200;
 
-/// Trims and checks a name. It may hold a `/`: other systems call groups by their path.
+/// Trims and checks a name. It may contain a `/`, because other systems name groups by their path.
 pub fn name(text: &str) -> Result<&str, TextError> {
     text::shown(text, LONGEST_NAME)
 }

@@ -1,4 +1,4 @@
-//! Typed identifiers, so that a user's id can never be passed where a session's is wanted.
+//! Typed identifiers, so that a user's id can never be passed in place of a session's.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -28,7 +28,7 @@ kinds! {
     SessionKind => SessionId;
     /// A family of refresh tokens that descend from one grant.
     FamilyKind => FamilyId;
-    /// A backend's permission for one action; the token itself is a secret.
+    /// A backend's permission for one action. The token itself is a secret.
     ActionTokenKind => ActionTokenId;
 }
 
@@ -38,7 +38,7 @@ impl<T> Id<T> {
         Self(uuid, PhantomData)
     }
 
-    /// A fresh random id.
+    /// Generates a random id.
     pub fn random() -> Self {
         Self::new(crate::random::uuid())
     }

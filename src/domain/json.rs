@@ -1,9 +1,9 @@
-//! JSON that others send, measured before it is read or kept.
+//! Checks on JSON that others send, before it is read or stored.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// How many objects and arrays stand within each other at the deepest place; 0 for a text, a number, a boolean and null.
+/// The nesting depth of objects and arrays; 0 for a text, a number, a boolean and null.
 pub fn depth(value: &Value) -> usize {
     match value {
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
@@ -12,15 +12,15 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
-/// Reads what must be an object. serde alone takes a list, too: its elements in the order of our fields.
+/// Reads a value that must be an object. serde alone would also accept a list with the elements in field order.
 ///
 /// # Errors
-/// In serde's words.
+/// The error of serde.
 pub fn read_object<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
     if value.is_object() { serde_json::from_value(value) } else { Err(serde::de::Error::custom("it is not an object")) }
 }
 
-/// Whether U+0000 is anywhere in it: some readers end a text there, and PostgreSQL keeps none that has it.
+/// Whether U+0000 occurs anywhere in it: some readers end a text there, and PostgreSQL cannot store it.
 pub fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -30,8 +30,8 @@ pub fn holds_nul(value: &Value) -> bool {
     }
 }
 
-/// Whether objects and arrays stand deeper within each other than that, in a text that need not be JSON yet: the one question
-/// to ask of it before memory is spent on reading it.
+/// Whether objects and arrays are nested deeper than `most`, in a text that need not be valid JSON. Check this before
+/// spending memory on parsing.
 pub fn is_deeper_than(most: usize, text: &[u8]) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in text {

@@ -1,7 +1,8 @@
 //! Pure decisions: what a session, a scope or a refresh family may do.
 //!
-//! Nothing here knows HTTP, SQL or the clock: time is an argument, so every rule is tested as a table beside its code. What is
-//! random about ids and secrets never decides anything. To add a rule: a type with one fallible constructor, a function that decides, a table test.
+//! Nothing here knows HTTP, SQL or the clock: time is an argument, so that every rule is tested as a table next to its
+//! code. The randomness of ids and secrets never affects a decision. To add a rule: a type with one fallible
+//! constructor, a function that decides, a table test.
 
 pub mod action;
 pub mod attributes;

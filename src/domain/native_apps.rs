@@ -1,9 +1,11 @@
-//! Native apps that use the passkeys of a domain: how they are named, and what the domain says of them.
+//! Native apps that use the passkeys of a domain: how they are named, and the documents in which the domain vouches for
+//! them.
 //!
-//! Pure. What must always hold: whatever app a domain vouches for, the origin of its ceremonies is accepted; one list makes both.
-//! (The origin of an app for Android names its certificate, so another app that is signed with it has the same one.)
+//! Pure. Invariant: the ceremony origin of every app that a domain vouches for is accepted, because both come from one
+//! list. (The origin of an Android app names its certificate, so another app signed with that certificate has the same
+//! origin.)
 //!
-//! To add a platform: a field of [`NativeApps`] with its form and the document that its system reads.
+//! To add a platform: a field of [`NativeApps`] with its format, and the document that its system reads.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::client::fields::Fault;
 
-/// What Android asks of a domain for passkeys: the first for sign-ins, the second as proof that the domain is the app's own.
+/// What Android requires of a domain for passkeys: the first for sign-ins, the second as proof that the app belongs to
+/// the domain.
 const RELATIONS: [&str; 2] =
     ["delegate_permission/common.get_login_creds", "delegate_permission/common.handle_all_urls"];
 
@@ -43,7 +46,7 @@ impl AppleApp {
     /// Reads `A1B2C3D4E5.com.example.app`: ten capitals and digits that name the team, and the bundle's identifier.
     ///
     /// # Errors
-    /// [`Fault`] with the cure.
+    /// [`Fault`] with the remedy.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let team = |team: &str| {
             team.len() == 10 && team.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
@@ -69,7 +72,7 @@ impl Certificate {
     /// Reads a fingerprint as `keytool` and the Play Console print it: 32 bytes in hexadecimal, with colons between them.
     ///
     /// # Errors
-    /// [`Fault`] with the cure.
+    /// [`Fault`] with the remedy.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let byte = |two: &str| {
             let digits = two.len() == 2 && two.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -87,17 +90,17 @@ impl Certificate {
         bytes.join(":")
     }
 
-    /// The origin that Android writes into `clientDataJSON` for apps signed with it.
+    /// The origin that Android writes into `clientDataJSON` for apps signed with this certificate.
     pub fn origin(&self) -> String {
         format!("android:apk-key-hash:{}", URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 
 impl AndroidApp {
-    /// An app by its package and the certificates that it is signed with.
+    /// An app with its package name and signing certificates.
     ///
     /// # Errors
-    /// [`Fault`] with the cure.
+    /// [`Fault`] with the remedy.
     pub fn new(package: &str, certificates: Vec<Certificate>) -> Result<Self, Fault> {
         let part = |part: &str| {
             part.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -110,7 +113,7 @@ impl AndroidApp {
         Ok(Self { package: package.to_owned(), certificates })
     }
 
-    /// The package.
+    /// The package name.
     pub fn package(&self) -> &str {
         &self.package
     }
@@ -121,13 +124,14 @@ impl AndroidApp {
     }
 }
 
-/// `apple-app-site-association` (Apple, "Supporting associated domains"): which apps may use the domain's passkeys. None: no app.
+/// `apple-app-site-association` (Apple, "Supporting associated domains"): which apps may use the domain's passkeys.
+/// `None` without apps.
 pub fn site_association(apps: &[&NativeApps]) -> Option<Value> {
     let ids: Vec<&str> = apps.iter().flat_map(|apps| &apps.apple).map(AppleApp::as_str).collect();
     (!ids.is_empty()).then(|| json!({ "webcredentials": { "apps": ids } }))
 }
 
-/// `assetlinks.json` (Google, Digital Asset Links): the same for Android. None: no app.
+/// `assetlinks.json` (Google, Digital Asset Links): the same for Android. `None` without apps.
 pub fn asset_links(apps: &[&NativeApps]) -> Option<Value> {
     let statement = |app: &AndroidApp| {
         let fingerprints: Vec<String> = app.certificates.iter().map(Certificate::fingerprint).collect();

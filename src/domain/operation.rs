@@ -1,8 +1,8 @@
-//! An operation that a person signs with a passkey: what they are shown, and the hash that stands for it.
+//! An operation that a person signs with a passkey: what they are shown, and the hash that represents it.
 //!
-//! What must always hold: what is hashed is what is shown. So every text is one line without controls, without characters
-//! that change the direction of what stands beside them and without ones that cannot be seen; and there is one canonical
-//! form (RFC 8785), which anybody can make again from the same members.
+//! Invariant: what is hashed is what is shown. So every text is one line without control characters, invisible
+//! characters or characters that change the direction of text; and there is one canonical form (RFC 8785), which anyone
+//! can recompute from the same members.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -11,47 +11,47 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{is_hidden, is_unprintable};
 
-/// Longest name of a kind of operation, in bytes.
+/// The longest name of a kind of operation, in bytes.
 pub const LONGEST_KIND: usize = 64;
-/// Longest title, in characters.
+/// The longest title, in characters.
 pub const LONGEST_TITLE: usize = 120;
-/// Most details.
+/// The most details.
 pub const MOST_DETAILS: usize = 20;
-/// Longest label of a detail, in characters.
+/// The longest label of a detail, in characters.
 pub const LONGEST_LABEL: usize = 40;
-/// Longest value of a detail, in characters.
+/// The longest value of a detail, in characters.
 pub const LONGEST_VALUE: usize = 200;
-/// Largest canonical form, in bytes: the whole operation stands in its proof.
+/// The largest canonical form, in bytes: the proof contains the whole operation.
 pub const LARGEST: usize = 4096;
 
 /// One line of what the person is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detail {
-    /// What it is: "Amount".
+    /// The label: "Amount".
     pub label: String,
-    /// Its value: "100.00 EUR".
+    /// The value: "100.00 EUR".
     pub value: String,
 }
 
-/// An operation. The members are declared in the order of RFC 8785 §3.2.3, and hold nothing but texts and lists of them, so
+/// An operation. Its members are declared in the order of RFC 8785 §3.2.3 and contain only texts and lists of them, so
 /// that the compact JSON of this type is its canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operation {
-    /// What the person reads, line by line. Left out it is empty, and stands as `[]` in the canonical form.
+    /// What the person reads, line by line. If omitted it is empty, and written as `[]` in the canonical form.
     #[serde(default)]
     pub details: Vec<Detail>,
-    /// What the app calls this kind of operation: `payment`. Not shown.
+    /// The app's name for this kind of operation: `payment`. Not shown.
     pub kind: String,
     /// What the person signs, as a sentence: "Pay 100.00 EUR to Acme".
     pub title: String,
 }
 
-/// Why an operation is not taken.
+/// Why an operation is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OperationError {
-    /// The kind is no plain name.
+    /// The kind is not a plain name.
     #[error("`kind` must be 1 to {LONGEST_KIND} letters, digits, dots, hyphens and underscores")]
     Kind,
     /// The title cannot be shown.
@@ -63,13 +63,13 @@ pub enum OperationError {
     /// A label cannot be shown.
     #[error("a label must be 1 to {LONGEST_LABEL} characters on one line that can all be seen")]
     Label,
-    /// A label stands twice, so that one value could hide behind the other.
+    /// A label occurs twice, so that one value could hide behind the other.
     #[error("a label stands twice")]
     Twice,
     /// A value cannot be shown.
     #[error("a value must be 1 to {LONGEST_VALUE} characters on one line that can all be seen")]
     Value,
-    /// All of it together is too large.
+    /// The whole operation is too large.
     #[error("the operation is larger than {LARGEST} bytes")]
     TooLarge,
 }
@@ -107,14 +107,14 @@ impl Operation {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// SHA-256 of the canonical form, base64url: what stands for the operation.
+    /// SHA-256 of the canonical form, base64url: it represents the operation.
     pub fn hash(&self) -> String {
         URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.canonical().as_bytes()))
     }
 }
 
-/// A text that is shown as it is: on one line, every character to be seen, with single plain spaces inside alone (pages make
-/// one of several, and other spaces are as wide as they like).
+/// Whether a text is shown exactly as it is: one line, every character visible, and only single plain spaces inside
+/// (pages collapse several into one, and other spaces vary in width).
 fn is_shown(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.chars().count())
         && text.split(' ').all(|word| !word.is_empty() && !word.contains(char::is_whitespace))
@@ -142,12 +142,13 @@ mod tests {
         let text = r#"{"details":[{"label":"To","value":"Acme"},{"label":"Amount","value":"100.00 EUR"}],"kind":"payment","title":"Pay 100.00 EUR to Acme"}"#;
         assert_eq!(payment().canonical(), text);
         assert_eq!(payment().hash(), "2FCQ_TLygsauf9uzrb_3DufKOEGpwJZD3Xg6J9v-GYA");
-        // RFC 8785 §3.2.2.2: a quote and a back-slash are escaped, everything else that can be shown stands for itself.
+        // RFC 8785 §3.2.2.2: a quote and a backslash are escaped; every other character that can be shown is written
+        // literally.
         let odd = Operation { title: "“€” \"x\" \\ ü".into(), details: vec![], ..payment() };
         assert_eq!(odd.canonical(), "{\"details\":[],\"kind\":\"payment\",\"title\":\"“€” \\\"x\\\" \\\\ ü\"}");
     }
 
-    /// The operation and the hash of `docs/flows/signed-transactions.md` and of its curl call.
+    /// The operation and the hash in `docs/flows/signed-transactions.md`, and in its curl call.
     #[test]
     fn details_that_are_left_out_count_as_an_empty_list() {
         let sent = r#"{"kind": "payment", "title": "Pay 100.00 EUR to Acme"}"#;

@@ -1,32 +1,32 @@
-//! Passwords as other systems hashed them, in the one text form each is kept in.
+//! Password hashes imported from other systems, each in one text form.
 //!
-//! What must always hold: a hash that is kept can be verified later with bounded work, because its parameters are checked
-//! here; nothing fast (plain MD5, SHA) is ever one of these. The forms:
+//! Invariants: a stored hash can be verified later with bounded work, because its parameters are checked here; fast
+//! hashes (plain MD5, SHA) are never accepted. The forms:
 //!
 //! | form | made by |
 //! |---|---|
 //! | `$2a$`, `$2b$`, `$2y$` and so on | bcrypt, modular crypt |
-//! | `$argon2id$v=19$m=…,t=…,p=…$salt$hash` (also `argon2i`, `argon2d`) | Argon2, PHC |
+//! | `$argon2id$v=19$m=…,t=…,p=…$salt$hash` (also `argon2i`, `argon2d`, and `v=16`) | Argon2, PHC |
 //! | `$scrypt$ln=…,r=…,p=…$salt$hash` | scrypt, PHC |
-//! | `$pbkdf2-sha512$i=…$salt$hash` (also `-sha256`, and `$pbkdf2$` for SHA-1; `,l=…` after `i` where it tells the hash's length) | PBKDF2, PHC |
+//! | `$pbkdf2-sha512$i=…$salt$hash` (also `-sha256`, and `$pbkdf2$` for SHA-1; `,l=…` after `i` if it states the hash's length) | PBKDF2, PHC |
 //! | `$fbscrypt$ln=…,r=…,ks=…$salt$hash` | Firebase: scrypt, then AES-CTR over the project's signer key, which `ks` names |
-//! | `$bascrypt$salt$key` | better-auth: scrypt N=16384, r=16, p=1; the salt is its hexadecimal text itself |
+//! | `$bascrypt$salt$key` | better-auth: scrypt N=16384, r=16, p=1; the salt is the hexadecimal text itself |
 //!
-//! Salt and hash of PHC forms are base64 without padding. To add a form: its arm in [`PasswordHash::parse`] and a row in
-//! the tests.
+//! Salt and hash in PHC forms are base64 without padding. To add a form: its arm in [`PasswordHash::parse`] and a row
+//! in the tests.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::secret::Secret;
 
-/// Why a hash is not kept. Never says anything of the hash itself.
+/// Why a hash is refused. Reveals nothing about the hash itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashProblem {
-    /// None of the forms.
+    /// Not one of the forms.
     #[error("is none of the known forms of a password hash")]
     UnknownForm,
-    /// One of the forms, and broken.
+    /// One of the forms, but malformed.
     #[error("is a broken {0} hash")]
     Broken(&'static str),
     /// Verifying it would take too long or too much memory.
@@ -42,7 +42,7 @@ pub struct PasswordHash {
     weak: bool,
 }
 
-/// Longest hash, in bytes.
+/// The longest hash, in bytes.
 const LONGEST: usize = 1024;
 
 impl PasswordHash {
@@ -70,23 +70,23 @@ impl PasswordHash {
         Ok(Self { text: Secret::new(text.to_owned()), parameters, weak })
     }
 
-    /// The text as it is kept.
+    /// The stored text.
     pub const fn expose(&self) -> &String {
         self.text.expose()
     }
 
-    /// The project-wide parameters that it needs beside itself, by their id.
+    /// The id of the project-wide parameters that verifying it requires, if any.
     pub fn parameters(&self) -> Option<&str> {
         self.parameters.as_deref()
     }
 
-    /// Whether guessing it is cheaper than what is advised today (OWASP Password Storage Cheat Sheet), by far.
+    /// Whether guessing it is far cheaper than advised today (OWASP Password Storage Cheat Sheet).
     pub const fn is_weak(&self) -> bool {
         self.weak
     }
 }
 
-/// Base64 as PHC strings have it.
+/// Base64 as in PHC strings.
 pub fn phc_base64(bytes: &[u8]) -> String {
     STANDARD_NO_PAD.encode(bytes)
 }
@@ -137,7 +137,7 @@ fn memory_hard((log_n, r, p): (u64, u64, u64), broken: HashProblem) -> Result<bo
 
 fn pbkdf2(work: &str, salt: &str, hash: &str) -> Result<bool, HashProblem> {
     let broken = HashProblem::Broken("PBKDF2");
-    // The length stands there in Auth0's hashes, and follows from the hash anyway.
+    // Auth0's hashes state the length here; it follows from the hash anyway.
     let (work, length) = work.split_once(",l=").map_or((work, None), |(work, length)| (work, Some(length)));
     let [rounds] = numbers(work, ["i"]).ok_or(broken)?;
     let hash_length = salted(salt, hash).ok_or(broken)?;
@@ -168,7 +168,7 @@ fn bascrypt(salt: &str, key: &str) -> Result<bool, HashProblem> {
     if hex(salt, 32) && hex(key, 128) { Ok(false) } else { Err(HashProblem::Broken("better-auth scrypt")) }
 }
 
-/// `a=1,b=2`, exactly these names in this order.
+/// Reads `a=1,b=2` with exactly these names in this order.
 fn numbers<const N: usize>(text: &str, names: [&str; N]) -> Option<[u64; N]> {
     let mut parts = text.split(',');
     let mut read = [0; N];
@@ -178,13 +178,13 @@ fn numbers<const N: usize>(text: &str, names: [&str; N]) -> Option<[u64; N]> {
     parts.next().is_none().then_some(read)
 }
 
-/// Digits only: `parse` alone takes a sign.
+/// Reads digits only, because `parse` would accept a sign.
 fn number(text: &str) -> Option<u64> {
     let digits = (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
 }
 
-/// A salt of at most 256 bytes and a hash of 16 to 128; gives the hash's length.
+/// Checks a salt of at most 256 bytes and a hash of 16 to 128 bytes. Returns the hash's length.
 fn salted(salt: &str, hash: &str) -> Option<u64> {
     let (salt, hash) = (STANDARD_NO_PAD.decode(salt).ok()?, STANDARD_NO_PAD.decode(hash).ok()?);
     (salt.len() <= 256 && (16..=128).contains(&hash.len())).then_some(hash.len() as u64)

@@ -1,7 +1,7 @@
-//! What a presented refresh token gets (RFC 9700 §4.14.2).
+//! Decides what a presented refresh token yields (RFC 9700 §4.14.2).
 //!
-//! A family is one row with one live leaf. Its tokens are signed by us, so a genuine token that is neither the leaf nor
-//! the leaf's predecessor must have been used before: no history is needed to notice reuse.
+//! A family is one row with one live leaf. We sign its tokens ourselves, so a genuine token that is neither the leaf
+//! nor its predecessor must have been used before: no history is needed to detect reuse.
 
 use chrono::Duration;
 
@@ -12,21 +12,21 @@ use crate::clock::{MOST_APART, Time};
 /// A family as stored.
 #[derive(Clone, Debug)]
 pub struct Family {
-    /// Its id, also in every token of it.
+    /// Its id, which is also in each of its tokens.
     pub id: FamilyId,
-    /// The client it was given to.
+    /// The client that it was issued to.
     pub client: String,
     /// Digest of the live token's `jti`.
     pub leaf: TokenDigest,
     /// When the live token was issued.
     pub leaf_issued_at: Time,
-    /// When the live token ends unused.
+    /// When the live token expires if it is not used.
     pub leaf_expires_at: Time,
     /// Key id the live token was signed with.
     pub leaf_key: String,
     /// Digest of the token that the leaf replaced.
     pub previous: Option<TokenDigest>,
-    /// When it was replaced.
+    /// When the leaf replaced it.
     pub rotated_at: Option<Time>,
     /// Absolute end.
     pub ends_at: Time,
@@ -34,28 +34,28 @@ pub struct Family {
     pub revoked_at: Option<Time>,
 }
 
-/// The rest of what decides: is everything that the family hangs on still alive?
+/// Whether everything that the family depends on is still valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Session alive, person active.
+    /// The session is alive and the person active.
     Good,
-    /// Session ended or revoked, or person disabled.
+    /// The session has ended or was revoked, or the person is disabled.
     Ended,
 }
 
-/// Why a refresh token was refused. All look alike to the client; the log tells them apart.
+/// Why a refresh token was refused. The client cannot tell the variants apart; the log does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshRefusal {
-    /// Given to another client.
+    /// It was issued to another client.
     #[error("the refresh token belongs to another client")]
     OtherClient,
-    /// The family was revoked before.
+    /// The family had been revoked.
     #[error("the refresh token's family is revoked")]
     Revoked,
-    /// Idle or absolute end reached.
+    /// It reached its idle or absolute end.
     #[error("the refresh token has expired")]
     Expired,
-    /// Session or person gone.
+    /// The session or the person is gone.
     #[error("the session has ended or the account is disabled")]
     Ended,
 }
@@ -64,9 +64,9 @@ pub enum RefreshRefusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a refusal or a replay must be acted on"]
 pub enum Decision {
-    /// It is the live leaf: rotate.
+    /// It is the live leaf: rotate it.
     Rotate,
-    /// It was the leaf a moment ago and its successor is unused: the same successor again.
+    /// It was the leaf a moment ago and its successor is unused: return the same successor again.
     Repeat,
     /// It was used before: revoke the family.
     Replayed,
@@ -75,8 +75,8 @@ pub enum Decision {
 }
 
 impl Family {
-    /// Decides. `presented` is the digest of a genuine token's `jti` (its signature and family id were verified);
-    /// `window` is how long a lost answer may be asked for again.
+    /// Decides what to do with a presented token. `presented` is the digest of a genuine token's `jti` (signature and
+    /// family id are already verified); `window` is how long a lost response may be requested again.
     pub fn decide(
         &self,
         presented: &TokenDigest,
@@ -104,8 +104,8 @@ impl Family {
                 Decision::Rotate
             };
         }
-        // The caller may have read the clock before the winner did, on another server even; without a window even that is a
-        // second use. A clock that was set back does not open the window again.
+        // The caller may have read the clock before the request that rotated the token did, possibly on another server.
+        // Without a window even that is a second use. Setting a clock back does not reopen the window.
         let just_rotated =
             !window.is_zero() && self.rotated_at.is_some_and(|at| now - at < window && at - now <= MOST_APART);
         match &self.previous {

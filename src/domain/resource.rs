@@ -1,8 +1,8 @@
-//! Resources: the APIs that access tokens are made for (RFC 8707), with scopes, lifetime and algorithm of their own.
+//! Resources: the APIs that access tokens are issued for (RFC 8707), with their own scopes, lifetime and algorithm.
 //!
-//! What must hold: a scope that a resource declares is worth something at that resource only, so a token has it only when
-//! the resource is among its audiences. Scopes that no resource declares (`openid`, `email`, `bridge:…`) go with every
-//! token. So a token for one of several granted resources never carries another one's scopes (RFC 8707 §2.2).
+//! Invariant: a scope that a resource declares is valid at that resource only, so a token contains it only if the
+//! resource is among its audiences. Scopes that no resource declares (`openid`, `email`, `bridge:…`) are valid in every
+//! token. So a token for one of several granted resources never carries the scopes of another one (RFC 8707 §2.2).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,28 +15,28 @@ use super::client::Misfit;
 use super::client::fields::{self, Fault};
 use super::scope::{Scopes, TRANSACTIONS, is_powerful};
 
-/// What a resource is: the stored document, in the words of the configuration.
+/// A resource's definition: the stored document, in the vocabulary of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceDefinition {
     /// Name shown to people.
     pub name: String,
-    /// Its scopes, each with what it allows, in words for people.
+    /// Its scopes, each with a description for people.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scopes: BTreeMap<String, String>,
-    /// Longest life of access tokens for it, in seconds; none: the client's or the server's.
+    /// The longest life of access tokens for it, in seconds; `None`: the client's or the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_ttl: Option<i64>,
-    /// Algorithm of access tokens for it (JWA name); none: the server's.
+    /// Algorithm of access tokens for it (JWA name); `None`: the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<String>,
 }
 
-/// Shortest and longest life of access tokens that a resource may want, in seconds.
+/// The shortest and longest access token life that a resource may set, in seconds.
 const LIVES: std::ops::RangeInclusive<i64> = 60..=86_400;
 
 impl ResourceDefinition {
-    /// Everything that does not fit; empty for a sound definition.
+    /// Everything that is wrong with it; empty for a valid definition.
     pub fn check(&self) -> Vec<Misfit> {
         let mut found = Vec::new();
         let mut misfit =
@@ -59,10 +59,10 @@ impl ResourceDefinition {
     }
 }
 
-/// A scope of an API's own. Those that mean something here already must not come to mean something else elsewhere.
+/// Checks a scope that an API declares. Scopes with a meaning on this server must not get another one.
 ///
 /// # Errors
-/// Why it is none.
+/// Why it is refused.
 pub fn check_scope(scope: &str) -> Result<(), Fault> {
     let plain = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
     if scope.is_empty() || scope.len() > 128 || !scope.chars().all(plain) {
@@ -78,10 +78,10 @@ pub fn check_scope(scope: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The identifier of an API. This server's own tokens are not another resource's to change or to switch off.
+/// Checks the identifier of an API. No resource may change or disable the tokens for this server itself.
 ///
 /// # Errors
-/// Why it is none.
+/// Why it is refused.
 pub fn check_identifier(identifier: &str, issuer: &str) -> Result<(), Fault> {
     fields::identifier(identifier)?;
     if canonical(identifier) == canonical(issuer) {
@@ -93,18 +93,19 @@ pub fn check_identifier(identifier: &str, issuer: &str) -> Result<(), Fault> {
 /// A resource as the server knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// What tokens have in `aud` and requests in `resource`, compared by what is [`canonical`] of it.
+    /// The value in a token's `aud` and a request's `resource`, compared in its [`canonical`] form.
     pub identifier: String,
     /// What it is.
     pub definition: ResourceDefinition,
 }
 
-/// Who declares which scopes, by what is canonical of their identifiers: everything that the rules below need to know of all resources.
+/// Which resources declare which scopes, by the canonical form of their identifiers: all that the rules below need to
+/// know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScopeOwners(BTreeMap<String, Vec<String>>);
 
 impl ScopeOwners {
-    /// From all resources.
+    /// Collects the scopes of all resources.
     pub fn of<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Self {
         let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for resource in resources {
@@ -115,20 +116,20 @@ impl ScopeOwners {
         Self(owners)
     }
 
-    /// Whether a scope is worth something in a token for this audience.
+    /// Whether a scope is valid in a token for this audience.
     fn fits(&self, scope: &str, audience: &[String]) -> bool {
         self.0
             .get(scope)
             .is_none_or(|owners| owners.iter().any(|owner| audience.iter().any(|one| canonical(one) == owner)))
     }
 
-    /// What of granted scopes a token for this audience carries.
+    /// The granted scopes that a token for this audience carries.
     #[must_use]
     pub fn effective(&self, granted: &Scopes, audience: &[String]) -> Scopes {
         granted.iter().filter(|scope| self.fits(scope, audience)).collect()
     }
 
-    /// The first scope of a request that belongs to resources it does not name.
+    /// The first requested scope that belongs only to resources not in the audience.
     pub fn misplaced<'a>(&self, asked: &'a Scopes, audience: &[String]) -> Option<&'a str> {
         asked.iter().find(|scope| !self.fits(scope, audience))
     }

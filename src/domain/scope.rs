@@ -1,13 +1,13 @@
-//! Scopes: parse once, then only sets (RFC 6749 §3.3).
+//! Sets of scopes (RFC 6749 §3.3), parsed once.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Most scopes one request may name.
+/// The most scopes that one request may name.
 const MOST: usize = 64;
-/// Longest scope, in bytes.
+/// The longest scope, in bytes.
 const LONGEST: usize = 128;
 
 /// A set of scope tokens.
@@ -18,10 +18,10 @@ pub struct Scopes(BTreeSet<String>);
 /// Why a scope text was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
-    /// More tokens than we look at.
+    /// More tokens than we accept.
     #[error("more than {MOST} scopes")]
     TooMany,
-    /// A token longer than we keep.
+    /// A token is longer than we accept.
     #[error("a scope is longer than {LONGEST} characters")]
     TooLong,
     /// A character outside `%x21 / %x23-5B / %x5D-7E`.
@@ -29,28 +29,29 @@ pub enum ScopeError {
     Character,
 }
 
-/// A backend makes action tokens for people whom it named itself.
+/// A backend may create action tokens for people whom it knows by an external id of its own.
 pub const ACTION_TOKENS: &str = "action_tokens";
-/// It also makes them for everybody else but administrators.
+/// It may also create them for everyone else except administrators.
 pub const ACTION_TOKENS_ANYONE: &str = "action_tokens:anyone";
-/// They may enrol a passkey for somebody who has one.
+/// Its tokens may enrol a passkey for a person who already has one.
 pub const ACTION_TOKENS_ENROL_OVER: &str = "action_tokens:enrol_over";
-/// The e-mail addresses that it makes people with are believed.
+/// The e-mail addresses of the people that it creates count as verified.
 pub const ACTION_TOKENS_VERIFIED_EMAIL: &str = "action_tokens:verified_email";
 
-/// An app asks for operations to be signed; its backend redeems the proofs.
+/// An app may request signatures for operations; its backend redeems the proofs.
 pub const TRANSACTIONS: &str = "transactions";
 
-/// Whether a scope lets a client act for people without them: like administration, never given unasked.
+/// Whether a scope lets a client act for people without their involvement. Like administration, it is never granted by
+/// default.
 pub fn is_powerful(scope: &str) -> bool {
     let below = |whole: &str| scope.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
     is_admin(scope) || below(ACTION_TOKENS)
 }
 
-/// Everything in administration.
+/// The scope for all of administration.
 const ADMIN: &str = "admin";
 
-/// Whether a scope opens administration: `admin` itself and everything below it.
+/// Whether a scope grants administration: `admin` itself and everything below it.
 pub fn is_admin(scope: &str) -> bool {
     scope == ADMIN || scope.strip_prefix(ADMIN).is_some_and(|rest| rest.starts_with(':'))
 }
@@ -59,8 +60,8 @@ impl Scopes {
     /// The empty set.
     pub const NONE: Self = Self(BTreeSet::new());
 
-    /// Whether `self`, as what was granted, holds a right in administration: `admin` holds all, a right to change holds the
-    /// right to read the same, `admin:read` holds every right to read.
+    /// Whether `self`, as granted scopes, includes an administration right. `admin` includes all rights, a right to
+    /// change includes the right to read the same, and `admin:read` includes every right to read.
     pub fn administer(&self, right: &str) -> bool {
         let read = right.strip_suffix(":read");
         self.contains(ADMIN)
@@ -68,7 +69,7 @@ impl Scopes {
             || read.is_some_and(|change| self.contains(change) || self.contains("admin:read"))
     }
 
-    /// Whether any scope opens administration.
+    /// Whether any scope grants administration.
     pub fn has_admin(&self) -> bool {
         self.iter().any(is_admin)
     }
@@ -91,7 +92,7 @@ impl Scopes {
         Ok(Self(set))
     }
 
-    /// These and, as far as there is room, others: never more than can be read again.
+    /// Adds other scopes as far as there is room: never more than can be parsed again.
     #[must_use]
     pub fn and(&self, others: &Self) -> Self {
         let more = others.iter().filter(|scope| !self.contains(scope)).take(MOST.saturating_sub(self.iter().count()));
@@ -119,7 +120,7 @@ impl Scopes {
         Self(self.0.iter().filter(|scope| allowed.grants(scope)).cloned().collect())
     }
 
-    /// Whether `self`, as a list of what is allowed, grants one scope.
+    /// Whether `self`, as the allowed scopes, grants a scope.
     pub fn grants(&self, scope: &str) -> bool {
         self.contains(scope) || (scope.starts_with("bridge:") && self.contains("bridge:*"))
     }
@@ -203,7 +204,7 @@ mod tests {
         assert!(!is_powerful("action_tokensx") && !is_powerful("openid"));
     }
 
-    /// Libraries add `openid` to what their users wrote. RFC 6749 §3.3 gives the order no meaning, and a repetition none either.
+    /// Libraries add `openid` to the configured scopes. By RFC 6749 §3.3 neither order nor repetition has a meaning.
     #[test]
     fn a_scope_that_is_named_twice_is_one() {
         assert_eq!(Scopes::parse("openid email openid").unwrap().to_string(), "email openid");

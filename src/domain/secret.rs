@@ -8,17 +8,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize;
 
-/// A value that is wiped when dropped and never shown: no `Display`, no `Serialize`, and a `Debug` that hides it.
+/// A value that is wiped on drop and never shown: no `Display`, no `Serialize`, and a redacting `Debug`.
 #[derive(Clone)]
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
-    /// Takes the value in.
+    /// Wraps a value.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The value itself. Every use is meant to be found by searching for this name.
+    /// The value itself. All uses can be found by searching for this name.
     pub const fn expose(&self) -> &T {
         &self.0
     }
@@ -36,12 +36,12 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
     }
 }
 
-/// The kinds of opaque token, each with a prefix of its own: the wrong kind is refused before any query.
+/// The kinds of opaque tokens, each with its own prefix, so that the wrong kind is refused before any query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
     /// The session cookie.
     Session,
-    /// The cookie that binds a ceremony to the browser that began it.
+    /// The cookie that binds a ceremony to the browser that started it.
     PreSession,
     /// The handle of a ceremony in flight.
     Ceremony,
@@ -51,26 +51,26 @@ pub enum TokenKind {
     DeviceCode,
     /// An authorization code.
     AuthorizationCode,
-    /// The handle of an authorization request that waits for a person.
+    /// The handle of an authorization request that is waiting for a person.
     Interaction,
-    /// The handle of an authorization request that its client sent ahead (RFC 9126 §2.2).
+    /// The handle of a pushed authorization request (RFC 9126 §2.2).
     PushedRequest,
-    /// A registered client's permission to change itself (RFC 7592 §3).
+    /// A registered client's permission to change its own registration (RFC 7592 §3).
     Registration,
     /// A permission to register clients (RFC 7591 §3).
     InitialAccess,
-    /// A backend's permission for one action of one of its people.
+    /// A backend's permission for one action of one person.
     Action,
     /// The cookie of a protected host.
     ForwardSession,
-    /// The cookie that binds a sign-in at a protected host to the browser that began it.
+    /// The cookie that binds a sign-in at a protected host to the browser that started it.
     ForwardState,
-    /// The code that a protected host is given for its cookie.
+    /// The code that a protected host exchanges for its cookie.
     ForwardCode,
 }
 
 impl TokenKind {
-    /// The letters that every token of this kind begins with.
+    /// The prefix of every token of this kind.
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Session => "pms_",
@@ -91,23 +91,23 @@ impl TokenKind {
     }
 }
 
-/// An opaque token of 256 random bits as its holder sees it; shown once, never stored.
+/// An opaque token of 256 random bits as its holder sees it: shown once, never stored.
 #[derive(Clone, Debug)]
 pub struct PlainToken(Secret<String>);
 
 impl PlainToken {
-    /// A fresh token.
+    /// Generates a token.
     pub fn random(kind: TokenKind) -> Self {
         Self::from_bits(kind, &crate::random::bytes())
     }
 
-    /// The token of these 256 bits, which nobody else may be able to make again.
+    /// The token of these 256 bits, which nobody else may be able to derive.
     pub fn from_bits(kind: TokenKind, bits: &[u8; 32]) -> Self {
         Self(Secret::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(bits))))
     }
 
-    /// Reads what a caller presented; `None` unless it is exactly a token of this kind (prefix, length, alphabet,
-    /// canonical encoding).
+    /// Reads a token that a caller presented; `None` unless it is exactly a token of this kind (prefix, length,
+    /// alphabet, canonical encoding).
     pub fn parse(kind: TokenKind, text: &str) -> Option<Self> {
         let body = text.strip_prefix(kind.prefix())?;
         if body.len() != 43 || URL_SAFE_NO_PAD.decode(body).ok()?.len() != 32 {
@@ -127,7 +127,7 @@ impl PlainToken {
     }
 }
 
-/// SHA-256 of a token of 256 random bits: all that the database ever holds of it.
+/// SHA-256 of a token of 256 random bits: the only form of it in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenDigest([u8; 32]);
 
@@ -180,7 +180,7 @@ mod tests {
         ] {
             assert!(PlainToken::parse(TokenKind::Session, &bad).is_none(), "{name}");
         }
-        // 43 characters hold 258 bits: the two spare ones must be zero, or one token would have four spellings.
+        // 43 characters encode 258 bits. The two spare ones must be zero, or one token would have four spellings.
         let last = text.chars().last().unwrap();
         let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let spare = alphabet.chars().nth(alphabet.find(last).unwrap() | 1).unwrap();

@@ -1,4 +1,4 @@
-//! A signed-in session: when it lives, when it ends, when its verification is fresh.
+//! A signed-in session: how long it lives, when it ends, and when its verification is fresh.
 
 use chrono::Duration;
 use serde_json::{Map, Value};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::id::{PasskeyId, SessionId, UserId};
 use crate::clock::Time;
 
-/// The longest life that the configuration allows a session: so late an ID token may come back that was given in it.
+/// The longest session life that the configuration allows. An ID token issued in a session may come back for this long.
 pub const LONGEST_SESSION: Duration = Duration::days(400);
 
 /// How long sessions live.
@@ -19,8 +19,8 @@ pub struct SessionLifetimes {
 }
 
 impl SessionLifetimes {
-    /// The next sliding end of a session, when it was last written long enough ago to be worth a write: one per hour, or per
-    /// tenth of the sliding time when that is shorter.
+    /// The next sliding end of a session, if the last write was long enough ago: one write per hour, or per tenth of
+    /// the sliding time if that is shorter.
     pub fn slide(self, last_seen_at: Time, ends_at: Time, now: Time) -> Option<Time> {
         let pause = Duration::hours(1).min(self.sliding / 10);
         (now - last_seen_at >= pause).then(|| (now + self.sliding).min(ends_at))
@@ -34,9 +34,9 @@ pub struct Session {
     pub id: SessionId,
     /// The person the session belongs to.
     pub user: UserId,
-    /// The client it was opened for; none for a browser session of our own pages.
+    /// The client it was opened for; `None` for a browser session on our own pages.
     pub client: Option<String>,
-    /// The passkey that opened it, while that exists.
+    /// The passkey that opened it, as long as that exists.
     pub passkey: Option<PasskeyId>,
     /// Authentication context class reference of the last authentication.
     pub acr: String,
@@ -50,7 +50,7 @@ pub struct Session {
     pub verified_at: Time,
     /// When it was opened.
     pub created_at: Time,
-    /// When it was last seen (written lazily).
+    /// When it was last seen (updated lazily).
     pub last_seen_at: Time,
     /// Sliding end.
     pub expires_at: Time,
@@ -65,13 +65,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether the verification is fresh enough for a sensitive change. Only a verification of the user counts; a
-    /// passkey without it does not (`acr` 1).
+    /// Whether the verification is recent enough for a sensitive change. Only user verification counts; a passkey
+    /// without it (`acr` 1) does not.
     pub fn is_fresh(&self, now: Time, within: Duration) -> bool {
         super::authentication::acr_reaches(&self.acr, "phr") && now - self.verified_at <= within
     }
 
-    /// The next sliding end, when it is worth a write.
+    /// The next sliding end, if it should be written.
     pub fn slide(&self, now: Time, lifetimes: SessionLifetimes) -> Option<Time> {
         lifetimes.slide(self.last_seen_at, self.ends_at, now)
     }

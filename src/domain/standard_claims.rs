@@ -1,20 +1,20 @@
-//! The standard claims about a person (OpenID Connect Core §5.1): their names, the types of their values, and a person's
-//! own set of them.
+//! The standard claims about a person (OpenID Connect Core §5.1): their names, the types of their values, and a
+//! person's own claims.
 //!
-//! What must always hold: a stored claim has the type the standard gives it and is never null or empty, because clients
-//! are told it as it is. `sub` and `updated_at` are not stored: they are the person's id and the time of the last change.
-//! To add a claim: a line in [`STANDARD`] with its form.
+//! Invariant: a stored claim has the type that the standard gives it and is never null or empty, because clients
+//! receive it unchanged. `sub` and `updated_at` are not stored: they are the person's id and the time of the last
+//! change. To add a claim: a line in [`STANDARD`] with its form.
 
 use serde_json::{Map, Value};
 
 use super::text::{DisplayName, Email};
 
-/// What a claim's value must be.
+/// The form that a claim's value must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// Text that people are shown: 1–512 characters on one line.
+    /// Text shown to people: 1–512 characters on one line.
     Text,
-    /// A name as the account shows it.
+    /// A name as shown in the account.
     Name,
     /// An e-mail address.
     Email,
@@ -28,19 +28,19 @@ enum Form {
     Zone,
     /// A BCP 47 language tag.
     Locale,
-    /// A telephone number, best in E.164.
+    /// A telephone number, preferably in E.164.
     Phone,
     /// The postal address, an object (§5.1.1).
     Postal,
 }
 
-/// A standard claim that is stored.
+/// A stored standard claim.
 #[derive(Clone, Copy, Debug)]
 pub struct StandardClaim {
     /// Its name.
     pub name: &'static str,
     form: Form,
-    /// The scope that gives it (OpenID Connect Core §5.4).
+    /// The scope that includes it (OpenID Connect Core §5.4).
     pub scope: &'static str,
 }
 
@@ -48,7 +48,7 @@ const fn claim(name: &'static str, form: Form, scope: &'static str) -> StandardC
     StandardClaim { name, form, scope }
 }
 
-/// Every standard claim that is stored.
+/// Every stored standard claim.
 pub const STANDARD: [StandardClaim; 18] = [
     claim("name", Form::Name, "profile"),
     claim("given_name", Form::Text, "profile"),
@@ -82,34 +82,34 @@ fn find(name: &str) -> Option<&'static StandardClaim> {
     STANDARD.iter().find(|claim| claim.name == name)
 }
 
-/// Whether a value is one that a standard claim can have.
+/// Whether a value is valid for a standard claim.
 pub fn fits(name: &str, value: &Value) -> bool {
     find(name).is_some_and(|claim| checked(claim.form, value).is_ok())
 }
 
-/// Why a claim was refused; `what` goes on after its name.
+/// Why a claim was refused; `what` follows its name in a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{claim} {what}")]
 pub struct ClaimError {
-    /// The claim, as far as it is one of ours.
+    /// The name of the claim, truncated.
     pub claim: String,
-    /// What is wrong, and what to do.
+    /// What is wrong, and how to correct it.
     pub what: &'static str,
 }
 
-/// A person's standard claims, every one checked.
+/// A person's standard claims, each checked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StandardClaims(Map<String, Value>);
 
 impl StandardClaims {
-    /// Checks claims by name. Null counts as left out.
+    /// Checks claims by name. Null counts as absent.
     pub fn parse(claims: &Map<String, Value>) -> Result<Self, ClaimError> {
         let mut checked = Self::default();
         checked.merge(claims)?;
         Ok(checked)
     }
 
-    /// What is stored; not checked again.
+    /// Stored claims, which are not checked again.
     pub const fn from_stored(claims: Map<String, Value>) -> Self {
         Self(claims)
     }
@@ -130,7 +130,7 @@ impl StandardClaims {
         for (verified, of) in [("email_verified", "email"), ("phone_number_verified", "phone_number")] {
             let replaced = changes.contains_key(of) && !changes.contains_key(verified);
             if replaced {
-                // What was proven of the old value says nothing of the new one.
+                // The verification of the old value does not apply to the new one.
                 self.0.remove(verified);
             } else if self.0.get(verified) == Some(&Value::Bool(true)) && !self.0.contains_key(of) {
                 return Err(ClaimError { claim: verified.to_owned(), what: "is true, but there is nothing to verify" });
@@ -151,28 +151,28 @@ impl StandardClaims {
             self.0.remove("address");
             return Ok(());
         }
-        // What is no object is refused as it is.
+        // A value that is not an object is passed on to be refused.
         let whole = if changes.is_object() { Value::Object(merged) } else { changes.clone() };
         self.0.insert("address".to_owned(), checked(Form::Postal, &whole)?);
         Ok(())
     }
 
-    /// One claim that is a text.
+    /// A claim that is a text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str)
     }
 
-    /// Whether the e-mail address was proven to be theirs.
+    /// Whether the e-mail address is verified.
     pub fn email_verified(&self) -> bool {
         self.0.get("email_verified") == Some(&Value::Bool(true))
     }
 
-    /// Takes back that the e-mail address was proven.
+    /// Removes the verification of the e-mail address.
     pub fn unverify_email(&mut self) {
         self.0.remove("email_verified");
     }
 
-    /// All of them.
+    /// All claims.
     pub const fn as_map(&self) -> &Map<String, Value> {
         &self.0
     }
@@ -199,7 +199,7 @@ fn text_of(form: Form, text: &str) -> Result<String, &'static str> {
         Form::Address => {
             let url =
                 url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.host().is_some());
-            // The parser passes over what is no part of an address, but it would be stored and given out with it.
+            // The URL parser skips white space and controls, but they would be stored and returned with the address.
             let plain = !text.contains(|c: char| c.is_control() || c.is_whitespace());
             fits(url && plain && text.len() <= 2048, "must be an https address without spaces or line ends")
         }
@@ -225,7 +225,7 @@ fn is_word(text: &str, longest: usize, of: impl Fn(char) -> bool) -> bool {
     !text.is_empty() && text.len() <= longest && text.chars().all(of)
 }
 
-/// Some providers' "null" in letters is no value either, and relying parties complain of it.
+/// The word "null", which some providers send, is not a value either; relying parties reject it.
 fn is_line(text: &str) -> bool {
     !text.trim().is_empty() && text != "null" && text.chars().count() <= 512 && !text.chars().any(char::is_control)
 }
@@ -235,9 +235,9 @@ fn is_date(text: &str) -> bool {
     if year(text) {
         return true;
     }
-    // A person may keep the year to themselves (§5.1): 2000 stands in for it, so that 29 February is a day.
+    // The year may be withheld (§5.1): 2000 replaces it, so that 29 February is valid.
     let whole = text.strip_prefix("0000-").map_or_else(|| text.to_owned(), |rest| format!("2000-{rest}"));
-    // The parser would take white space before a number.
+    // The parser would accept white space before a number.
     let plain = whole.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     plain && whole.len() == 10 && chrono::NaiveDate::parse_from_str(&whole, "%Y-%m-%d").is_ok()
 }
@@ -250,7 +250,7 @@ fn postal(address: &Map<String, Value>) -> Result<Value, &'static str> {
         }
         match value {
             Value::Null => {}
-            // Lines of an address are separated by line ends (§5.1.1).
+            // Line ends separate the lines of an address (§5.1.1).
             Value::String(text) if is_line(&text.replace(['\r', '\n'], " ")) => {
                 checked.insert(name.clone(), value.clone());
             }
@@ -270,7 +270,7 @@ mod tests {
         map
     }
 
-    /// OpenID Connect Core §5.1, one value for each.
+    /// OpenID Connect Core §5.1, one value for each claim.
     fn all() -> Map<String, Value> {
         map(json!({
             "name": "Jane Doe", "given_name": "Jane", "family_name": "Doe", "middle_name": "M", "nickname": "JD",
@@ -324,7 +324,7 @@ mod tests {
         }
     }
 
-    /// No database text holds a NUL, and what is given out stands on one line, but for the lines of a postal address.
+    /// No stored text contains a NUL, and every claim is one line, except for the lines of a postal address.
     #[test]
     fn no_form_takes_control_characters() {
         for claim in STANDARD {

@@ -1,7 +1,7 @@
 //! JSON without duplicate members.
 //!
-//! Of `{"sub":"a","sub":"b"}` readers take the first, the last, or fail (RFC 8259 §4), so two of them may act on two
-//! different tokens. Here it fails, at every depth.
+//! Some readers of `{"sub":"a","sub":"b"}` take the first value, some the last, and some fail (RFC 8259 §4), so two
+//! readers might act on two different tokens. Here it fails, at every depth.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use serde_json::{Map, Number, Value};
 pub enum JsonFault {
     /// Not JSON, or not an object.
     Malformed,
-    /// A member twice in one object.
+    /// An object has a member twice.
     Duplicate,
 }
 
-/// Marks the one error of ours among serde's.
+/// Identifies our own error among serde's.
 const DUPLICATE: &str = "duplicate member";
 
-/// Reads one JSON object and nothing after it.
+/// Reads exactly one JSON object.
 ///
 /// # Errors
 /// [`JsonFault`].

@@ -1,10 +1,10 @@
-//! What people type: names and e-mail addresses, checked once. And how bytes are written for them.
+//! Texts that people type: names and e-mail addresses, checked once. Also the hexadecimal form of bytes.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a text was refused; the message is for the person who typed it.
+/// Why a text was refused, as a message for the person who typed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Nothing but white space.
@@ -13,7 +13,7 @@ pub enum TextError {
     /// Longer than allowed, in characters.
     #[error("is longer than {0} characters")]
     TooLong(usize),
-    /// A control character or one that changes the direction of the text around it, or nothing to see at all.
+    /// A control character, one that changes the direction of text, or no visible character at all.
     #[error("holds a character that cannot be shown")]
     Unprintable,
     /// Not an address.
@@ -35,8 +35,8 @@ impl DisplayName {
     /// Longest name, in characters.
     pub const LONGEST: usize = 64;
 
-    /// Trims and checks: 1–64 characters, at least one of them to be seen, none of them a control or a direction override
-    /// (which could make a name lie about the text beside it).
+    /// Trims and checks: 1–64 characters, at least one of them visible, and no control characters or direction
+    /// overrides (which could misrepresent the text around the name).
     pub fn parse(text: &str) -> Result<Self, TextError> {
         shown(text, Self::LONGEST).map(|text| Self(text.to_owned()))
     }
@@ -47,7 +47,7 @@ impl DisplayName {
     }
 }
 
-/// Trims and checks a line that is shown to people: 1 to `longest` characters, all of which can be shown.
+/// Trims and checks a line shown to people: 1 to `longest` characters, all of which can be shown.
 pub fn shown(text: &str, longest: usize) -> Result<&str, TextError> {
     let text = text.trim();
     if text.is_empty() {
@@ -63,8 +63,8 @@ pub fn shown(text: &str, longest: usize) -> Result<&str, TextError> {
     Ok(text)
 }
 
-/// Whether a joiner stands where it shapes what is beside it: inside a word of Persian or Sinhala, say, or of an emoji.
-/// Between plain letters it would do nothing, and two names could look alike.
+/// Whether a joiner affects the characters around it, as inside a Persian or Sinhala word or an emoji. Between plain
+/// letters it has no effect, and two names could look alike.
 fn is_joined(all: &[char], at: usize) -> bool {
     let is_shaped = |c: &char| !c.is_ascii() && !c.is_whitespace() && !is_unprintable(*c);
     let before = at.checked_sub(1).and_then(|before| all.get(before));
@@ -77,15 +77,15 @@ fn is_seen(c: char) -> bool {
     !c.is_whitespace() && !is_unprintable(c) && !is_hidden(c)
 }
 
-/// Whether a character is a control, shows nothing, or turns the direction of what stands beside it.
+/// Whether a character is a control, is invisible, or changes the direction of the text around it.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Characters beside those of [`is_unprintable`] that show nothing, or steer what stands beside them: soft hyphen, Arabic
-/// letter mark, joiners and fillers, variation selectors, tags, what steers shorthand, hieroglyphs and musical notation, and
-/// what Unicode keeps free for more of that kind.
+/// Whether a character, in addition to those of [`is_unprintable`], is invisible or only controls its surroundings:
+/// soft hyphen, Arabic letter mark, joiners and fillers, variation selectors, tags, controls for shorthand, hieroglyphs
+/// and musical notation, and code points that Unicode reserves for more of these.
 pub fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -99,13 +99,13 @@ impl fmt::Display for DisplayName {
     }
 }
 
-/// An e-mail address as somebody typed it. Whether it is theirs is another question (see `users.email_verified_at`).
+/// An e-mail address as typed. Whether it belongs to the person is recorded elsewhere (`users.email_verified_at`).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Email(String);
 
 impl Email {
-    /// Checks the shape that mail can be sent to: one `@`, something before it, a host after it, no white space or
-    /// control, at most 254 bytes (RFC 5321 §4.5.3.1.3). Whether mail arrives is only known by sending one.
+    /// Checks the form: one `@` with something before it and a host after it, no white space or control characters, at
+    /// most 254 bytes (RFC 5321 §4.5.3.1.3). Whether mail arrives is only known by sending one.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         let text = text.trim();
         if text.is_empty() {
@@ -141,8 +141,8 @@ impl Email {
         &self.0
     }
 
-    /// In lower case, to compare what is not looked up. The database folds some letters otherwise (a capital sigma at the end
-    /// of a word, a dotted I), so look-ups give it the address as it is and let it fold both sides.
+    /// The address in lower case, for comparisons in memory. The database folds some letters differently (a capital
+    /// sigma at the end of a word, a dotted I), so lookups pass the address unchanged and let it fold both sides.
     pub fn normalised(&self) -> String {
         self.0.to_lowercase()
     }

@@ -1,9 +1,9 @@
-//! Trusted issuers: whose tokens are believed here, how far, and whom they mean.
+//! Trusted issuers: whose tokens are accepted here, how far they are trusted, and which people they identify.
 //!
-//! What must always hold: a token of another issuer says who somebody is, and nothing about how strongly they signed in or
-//! what they may do here; an e-mail address counts only where the issuer is the authority for its domain and says that it was
-//! verified. To add a condition: a field of [`Trust`], a variant of [`TrustRefusal`], a line in [`Trust::judge`], its row in
-//! the test.
+//! Invariants: a token of another issuer says who a person is, but nothing about how strongly they signed in or what
+//! they may do here; an e-mail address counts only if the issuer is the authority for its domain and says that it was
+//! verified. To add a condition: a field of [`Trust`], a variant of [`TrustRefusal`], a line in [`Trust::judge`], its
+//! row in the test.
 
 use std::collections::BTreeMap;
 
@@ -16,20 +16,20 @@ use super::scope::Scopes;
 use super::text::Email;
 use crate::clock::Time;
 
-/// How a person is found by a token.
+/// How a token identifies a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mapping {
-    /// By the external id of the issuer's source: somebody linked them before.
+    /// By the external id under the issuer's source; the person must have been linked before.
     #[default]
     Linked,
-    /// So, or by an address that the issuer is the authority for; the link is kept from then on.
+    /// By the external id, or by an address that the issuer is the authority for. The link is then stored.
     VerifiedEmail,
-    /// By the external id; an account is made for who has none.
+    /// By the external id; an account is created for a person who has none.
     Create,
 }
 
-/// What is believed of one issuer.
+/// How far one issuer is trusted.
 #[derive(Clone, Debug)]
 pub struct Trust {
     /// Our name for it.
@@ -38,40 +38,40 @@ pub struct Trust {
     pub issuer: String,
     /// The JWA names of the algorithms that it is trusted with.
     pub algorithms: Vec<String>,
-    /// The kinds of tokens that are taken.
+    /// The kinds of tokens that are accepted.
     pub kinds: Vec<SubjectKind>,
-    /// Whom its tokens must be for, one of these; never empty.
+    /// Its tokens must have one of these audiences; never empty.
     pub audiences: Vec<String>,
     /// The greatest accepted age of a token.
     pub max_age: Duration,
     /// How long a token may live from `iat` to `exp`.
     pub max_life: Duration,
-    /// Seconds that clocks may differ.
+    /// How far clocks may differ, in seconds.
     pub leeway: u8,
-    /// Whether each token counts once, by its `jti`.
+    /// Whether each token may be used only once, by its `jti`.
     pub single_use: bool,
     /// When the trust ends automatically.
     pub expires_at: Option<Time>,
-    /// Claims that must be there, each with one of these values.
+    /// Claims that must be present, each with one of these values.
     pub required_claims: BTreeMap<String, Vec<Value>>,
-    /// How a person is found.
+    /// How a token identifies a person.
     pub mapping: Mapping,
-    /// The source of external ids that the issuer's `sub` is one of.
+    /// The source of external ids to which the issuer's `sub` belongs.
     pub source: String,
     /// The domains of e-mail addresses that the issuer is the authority for, in lower case.
     pub email_domains: Vec<String>,
-    /// Of an account that is made: our standard claim → the issuer's claim.
+    /// For a newly created account: our standard claim → the issuer's claim.
     pub attributes: BTreeMap<String, String>,
-    /// Of an account that is made: its groups.
+    /// For a newly created account: its groups.
     pub groups: Vec<String>,
-    /// Whether a fresh token of its lets the person make a passkey.
+    /// Whether its fresh tokens let the person create a passkey.
     pub may_enrol: bool,
 }
 
-/// How fresh the sign-in at the issuer must be for that.
+/// How recent the sign-in at the issuer must be for that.
 pub const FRESH_FOR_ENROLMENT: Duration = Duration::minutes(5);
 
-/// Why a token whose signature is good is not believed.
+/// Why a token with a valid signature is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustRefusal {
     /// The trust has ended.
@@ -80,21 +80,21 @@ pub enum TrustRefusal {
     /// It was made too long ago.
     #[error("the token is too old")]
     TooOld,
-    /// A claim is not there, or has another value.
+    /// A claim is missing or has another value.
     #[error("the claim {0:?} is missing or has another value than this issuer's tokens must have")]
     Claim(String),
-    /// Without an id it cannot count once.
+    /// A token without an id cannot be limited to one use.
     #[error("the token has no jti")]
     NoId,
 }
 
 impl Trust {
-    /// Whether it has not ended by itself.
+    /// Whether the trust has not expired.
     pub fn is_in_force(&self, now: Time) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// Judges the claims of a token that was verified.
+    /// Judges the claims of a verified token.
     ///
     /// # Errors
     /// [`TrustRefusal`].
@@ -117,12 +117,12 @@ impl Trust {
         Ok(())
     }
 
-    /// Whether a sign-in there lets the person make a passkey here. One whose time is not told is not fresh.
+    /// Whether a sign-in there lets the person create a passkey here. A sign-in of unknown time is not fresh.
     pub fn permits_enrolment(&self, signed_in_at: Option<Time>, now: Time) -> bool {
         self.may_enrol && signed_in_at.is_some_and(|at| now - at <= FRESH_FOR_ENROLMENT)
     }
 
-    /// The address that a token proves: verified, says the issuer, and the issuer is the authority for its domain.
+    /// The e-mail address that a token proves: the issuer says it is verified, and is the authority for its domain.
     pub fn proven_email(&self, claims: &Map<String, Value>) -> Option<Email> {
         let is_verified = claims.get("email_verified") == Some(&Value::Bool(true));
         let email = Email::parse(claims.get("email")?.as_str()?).ok().filter(|_| is_verified)?;
@@ -131,8 +131,8 @@ impl Trust {
         self.email_domains.iter().any(|own| own == domain).then_some(email)
     }
 
-    /// The standard claims of an account that is made. An address is verified only as [`Trust::proven_email`] says; what is
-    /// not a standard claim's value is left out.
+    /// The standard claims of a newly created account. An address is verified only as [`Trust::proven_email`] says;
+    /// invalid values of standard claims are left out.
     pub fn attributes_of(&self, claims: &Map<String, Value>) -> Map<String, Value> {
         let mut told: Map<String, Value> = self
             .attributes
@@ -151,14 +151,14 @@ impl Trust {
     }
 }
 
-/// What a trusted issuer's token may be used for beside the exchange (RFC 7523).
+/// How a trusted issuer's token may be used as a grant (RFC 7523), in addition to exchange.
 #[derive(Clone, Debug, Default)]
 pub struct BearerGrant {
-    /// The clients that may bring it as a grant.
+    /// The clients that may present it as a grant.
     pub clients: Vec<String>,
-    /// The scopes that it may give.
+    /// The scopes that it may grant.
     pub scopes: Scopes,
-    /// Whether it may be for the address of the token endpoint instead of the issuer.
+    /// Whether its audience may be the token endpoint's URL instead of the issuer.
     pub token_endpoint_audience: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Messages that are signed for their receiver, in the form of Standard Webhooks 1.0.0 (standardwebhooks.com).
+//! Messages signed for their receiver, in the format of Standard Webhooks 1.0.0 (standardwebhooks.com).
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -8,26 +8,26 @@ use super::audit::EventKind;
 use super::secret::Secret;
 use crate::clock::Time;
 
-/// How a secret begins, so that it is not taken for another kind.
+/// The prefix of a secret, so that it is not mistaken for another kind.
 const PREFIX: &str = "whsec_";
 
-/// The secret that we share with a receiver: 24 to 64 bytes, shown in base64.
+/// The secret shared with a receiver: 24 to 64 bytes, shown in base64.
 #[derive(Clone, Debug)]
 pub struct SigningSecret(Secret<Vec<u8>>);
 
 impl SigningSecret {
-    /// A secret made of these random bits.
+    /// Makes a secret from these random bits.
     pub fn from_bits(bits: &[u8; 32]) -> Self {
         Self(Secret::new(bits.to_vec()))
     }
 
-    /// Reads one; none when it is not `whsec_` and the base64 of 24 to 64 bytes.
+    /// Reads a secret; `None` unless it is `whsec_` followed by the base64 of 24 to 64 bytes.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text.trim().strip_prefix(PREFIX)?).ok().map(Secret::new)?;
         (24..=64).contains(&bytes.expose().len()).then_some(Self(bytes))
     }
 
-    /// As it is given to the receiver.
+    /// The text that the receiver gets.
     pub fn to_text(&self) -> Secret<String> {
         Secret::new(format!("{PREFIX}{}", STANDARD.encode(self.0.expose())))
     }
@@ -38,22 +38,22 @@ impl SigningSecret {
     }
 }
 
-/// Somebody that signed messages are sent to.
+/// A receiver of signed messages.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     /// Its name in the configuration.
     pub name: String,
-    /// Where it is.
+    /// Its URL.
     pub url: String,
-    /// The secret, and the one before while receivers change over.
+    /// The secret, and during a change the previous one.
     pub secrets: Vec<SigningSecret>,
-    /// Whether it is told e-mail addresses and names.
+    /// Whether messages to it contain e-mail addresses and names.
     pub personal_data: bool,
 }
 
 impl Endpoint {
-    /// The headers that make a message genuine: its id, the moment of this attempt, and a signature over both and the body
-    /// by each secret.
+    /// The headers that authenticate a message: its id, the time of this attempt, and a signature over both and the
+    /// body with each secret.
     pub fn headers(&self, id: &str, at: Time, body: &[u8]) -> [(&'static str, String); 3] {
         let at = at.timestamp().to_string();
         let signed = [id.as_bytes(), b".", at.as_bytes(), b".", body].concat();
@@ -62,25 +62,25 @@ impl Endpoint {
     }
 }
 
-/// Somebody that is told of events.
+/// A receiver of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receiver {
-    /// What the outbox calls messages to it.
+    /// The kind of its messages in the outbox.
     pub kind: &'static str,
     /// Its name in the configuration.
     pub name: String,
-    /// What it is told of, see [`is_event`].
+    /// The events that it receives, see [`is_event`].
     pub events: Vec<String>,
 }
 
 impl Receiver {
-    /// The lane of its messages.
+    /// The outbox lane of its messages.
     pub fn lane(&self) -> String {
         format!("{}/{}", self.kind, self.name)
     }
 }
 
-/// Whether a text names events: one of them, a group such as `session.*`, or `*` for all.
+/// Whether a text names events: a single one, a group such as `session.*`, or `*` for all.
 pub fn is_event(text: &str) -> bool {
     let group = |kind: &EventKind| kind.as_str().split_once('.').map(|(group, _)| group);
     match text.strip_suffix(".*") {
@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    /// The example that libraries of Standard Webhooks test themselves with.
+    /// The example that Standard Webhooks libraries use in their own tests.
     #[test]
     fn the_signature_is_the_one_that_others_make() {
         let endpoint = endpoint(&["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]);

@@ -1,9 +1,10 @@
-//! What a proxy asks about: method, host and path of the request that waits.
+//! What a proxy asks about: method, host and path of the original request.
 //!
-//! A proxy passes the waiting request's own headers on with its question, so whatever *it* does not overwrite was written by
-//! the caller. Each way of asking therefore reads the headers that its proxies set and no others, and the way is chosen by
-//! the path of the question: its query is the caller's too, with proxies that pass it on. Where the other way's headers are
-//! there, nothing is read at all: a proxy that asks at the wrong address would let its callers choose what is asked about.
+//! A proxy passes the headers of the original request on with its own, so any header that it does not overwrite was
+//! written by the caller. Each kind of proxy therefore has its own endpoint, which reads only the headers that this
+//! kind sets. The path selects the kind, and not the query, because some proxies pass the caller's query on. If a
+//! header of the other kind is present, the request is refused: a proxy that asks at the wrong endpoint would let its
+//! callers choose what is asked about.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::ForwardAuth;
 use crate::domain::forward::{Errand, HostOrigin, ProtectedHost, RequestPath, is_method};
 use crate::web::error::{Failure, Kind};
 
-/// How a proxy says what it asks about.
+/// How a proxy describes the original request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`: Traefik's `forwardAuth`, Caddy's `forward_auth`.
@@ -23,7 +24,7 @@ pub enum Way {
     Original,
 }
 
-/// A request that waits.
+/// An original request, which waits for the proxy.
 #[derive(Debug)]
 pub struct Asked {
     /// The host it is for.
@@ -32,16 +33,16 @@ pub struct Asked {
     pub method: String,
     /// Its path and query.
     pub target: String,
-    /// Its path, read.
+    /// Its path, parsed.
     pub path: RequestPath,
 }
 
 impl ForwardAuth {
-    /// Reads what is asked about.
+    /// Reads what the proxy asks about.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`] when nobody trusted asks, for an unknown host, or with headers of the other way;
-    /// [`Kind::InvalidRequest`] when a header is missing, comes twice, or makes no sense.
+    /// [`Kind::Forbidden`] if the caller is not a trusted proxy, the host is unknown, or there are headers of the other
+    /// kind of proxy; [`Kind::InvalidRequest`] if a header is missing, repeated, or malformed.
     pub fn asked(&self, request: &HttpRequest, way: Way) -> Result<Asked, Failure> {
         self.require_on()?;
         self.require_proxy(request)?;
@@ -53,13 +54,13 @@ impl ForwardAuth {
 }
 
 impl Asked {
-    /// Where the reader of a page is sent to sign in, and comes back to what they asked for. A form that was being sent is
-    /// lost, so its sender comes back to the start.
+    /// Where the browser is sent to sign in; from there it returns to the requested page. A form that was being
+    /// submitted is lost, so the person returns to the start page.
     pub fn sign_in_address(&self) -> String {
         start_address(&self.host, &self.errand(), &[])
     }
 
-    /// The page of ours that tells the reader of a page that they may not. `public_url` is our own origin.
+    /// The page of ours which says that access is denied. `public_url` is our own origin.
     pub fn refusal_address(&self, public_url: &str) -> String {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("refused", self.host.origin.as_str())
@@ -73,7 +74,7 @@ impl Asked {
     }
 }
 
-/// Where a sign-in at a host begins, with parameters beside the errand's own.
+/// Where a sign-in at a host begins, with further parameters besides those of the errand.
 pub fn start_address(host: &ProtectedHost, errand: &Errand, more: &[(&str, &str)]) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(errand.parameters())
@@ -97,8 +98,8 @@ fn read(headers: &HeaderMap, way: Way) -> Result<(String, String, String), Failu
     }
 }
 
-/// Refuses where the header stands that the proxies of the other way always set. One that its caller wrote refuses that
-/// caller's own request alone.
+/// Refuses a request with the header that the other kind of proxy always sets. If the caller wrote the header, only
+/// their own request is refused.
 fn refuse_the_other_way(headers: &HeaderMap, way: Way) -> Result<(), Failure> {
     let (foreign, address) = match way {
         Way::Forwarded => ("x-original-url", "nginx asks at /v1/forward-auth/nginx"),
@@ -112,7 +113,8 @@ fn refuse_the_other_way(headers: &HeaderMap, way: Way) -> Result<(), Failure> {
     Err(Failure::new(Kind::Forbidden, words).because(reason))
 }
 
-/// The method. One that no rule can name (`post`) would pass by the rule that an app has it fall under.
+/// The method. If one that no rule can name (`post`) were accepted, it could pass although the app treats it like one
+/// that a rule protects.
 fn method(headers: &HeaderMap, name: &'static str) -> Result<String, Failure> {
     let method = one(headers, name)?;
     if is_method(method) { Ok(method.to_owned()) } else { Err(senseless(&format!("{name} is no method in capitals"))) }
@@ -127,14 +129,15 @@ pub(super) fn forwarded_origin(headers: &HeaderMap) -> Result<String, Failure> {
     HostOrigin::spelled(scheme, host).ok_or_else(|| senseless("X-Forwarded-Proto is no scheme"))
 }
 
-/// Takes `https://host[:port]/path?query` apart by its letters: a library would mend what the app behind may not.
+/// Splits `https://host[:port]/path?query` literally: a URL library would correct what the app behind the proxy may
+/// not.
 fn split(url: &str) -> Option<(String, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let (host, target) = rest.split_at(rest.find(['/', '?', '#', '\\'])?);
     Some((HostOrigin::spelled(scheme, host)?, target))
 }
 
-/// A header that must come exactly once.
+/// A header that must be present exactly once.
 fn one<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Failure> {
     let mut values = headers.get_all(name);
     match (values.next().map(|value| value.to_str()), values.next()) {
@@ -177,7 +180,8 @@ mod tests {
     fn each_way_reads_its_own_headers_only() {
         let (origin, method, target) = read(&headers(&FORWARDED), Way::Forwarded).unwrap();
         assert_eq!((origin.as_str(), &*method, &*target), ("https://app.example.com", "POST", "/a?b=c"));
-        // What else a caller may write is not read: without the address it says nothing of what is asked about.
+        // Other headers that the caller may have written are ignored: without the one for the URI they do not describe
+        // a request.
         let beside = [&ORIGINAL[..], &FORWARDED[..3]].concat();
         let (origin, method, target) = read(&headers(&beside), Way::Original).unwrap();
         assert_eq!((origin.as_str(), &*method), ("https://app.example.com", "GET"));
@@ -186,7 +190,7 @@ mod tests {
         assert!(read(&headers(&FORWARDED), Way::Original).is_err());
     }
 
-    /// A proxy that asks at the wrong address sets its own headers, and leaves those that are read to its callers.
+    /// A proxy that asks at the wrong endpoint sets its own headers, and lets its callers write those that are read.
     #[test]
     fn the_header_of_the_other_way_is_refused() {
         let both = [&FORWARDED[..], &ORIGINAL[..]].concat();

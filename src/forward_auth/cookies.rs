@@ -1,5 +1,5 @@
-//! The cookies of a protected host: the one that stands for being signed in there, and the one that binds a sign-in to the
-//! browser that began it. Both are host-only, so that a neighbour under the same domain neither reads nor plants them.
+//! The cookies of a protected host: the one that stands for its session, and the one that binds a sign-in to the
+//! browser that began it. Both are host-only, so that another host under the same domain can neither read nor set them.
 
 use actix_web::cookie::Cookie;
 use actix_web::cookie::time::Duration as CookieDuration;
@@ -10,7 +10,7 @@ use crate::domain::secret::{PlainToken, TokenKind};
 use crate::web::cookies::{guarded, single};
 use crate::web::error::Failure;
 
-/// How long somebody may take to sign in, in seconds.
+/// How long a sign-in may take, in seconds.
 const STATE_LIFE: i64 = 600;
 
 /// The names of the cookies at one host.
@@ -22,8 +22,8 @@ pub struct HostCookies {
 }
 
 impl HostCookies {
-    /// `__Host-` cookies on https. Browsers do not tell cookies apart by port, so another than https' own is in their names;
-    /// on a developer's machine every one is, as in those of our own.
+    /// The names start with `__Host-` on https. Browsers do not separate cookies by port, so the names contain any port
+    /// but the https default; on a developer's machine they always do, like our own cookies.
     pub fn of(origin: &HostOrigin) -> Self {
         let secure = origin.is_https();
         let session = match origin.port() {
@@ -34,33 +34,33 @@ impl HostCookies {
         Self { state: format!("{session}-state"), session, secure }
     }
 
-    /// The host's cookie.
+    /// The session cookie of the host.
     ///
     /// # Errors
-    /// When it was sent twice.
+    /// If it was sent twice.
     pub fn session(&self, headers: &HeaderMap) -> Result<Option<PlainToken>, Failure> {
         Ok(single(headers, &self.session)?.and_then(|value| PlainToken::parse(TokenKind::ForwardSession, value)))
     }
 
-    /// The cookie of a sign-in under way.
+    /// The cookie of a sign-in that is in progress.
     ///
     /// # Errors
-    /// When it was sent twice.
+    /// If it was sent twice.
     pub fn state(&self, headers: &HeaderMap) -> Result<Option<PlainToken>, Failure> {
         Ok(single(headers, &self.state)?.and_then(|value| PlainToken::parse(TokenKind::ForwardState, value)))
     }
 
-    /// Sets the host's cookie for so many seconds.
+    /// Sets the session cookie of the host, for this number of seconds.
     pub fn set_session(&self, token: &PlainToken, seconds: i64) -> Cookie<'static> {
         guarded(&self.session, token.expose(), Some(CookieDuration::seconds(seconds)), self.secure)
     }
 
-    /// Sets the cookie of a sign-in under way.
+    /// Sets the cookie of a sign-in that is in progress.
     pub fn set_state(&self, token: &PlainToken) -> Cookie<'static> {
         guarded(&self.state, token.expose(), Some(CookieDuration::seconds(STATE_LIFE)), self.secure)
     }
 
-    /// Takes the host's cookie away.
+    /// Deletes the session cookie of the host.
     pub fn clear_session(&self) -> Cookie<'static> {
         guarded(&self.session, "", Some(CookieDuration::ZERO), self.secure)
     }

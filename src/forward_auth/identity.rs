@@ -1,4 +1,4 @@
-//! Who is asking: by the host's own cookie or, where the host takes them, by an access token.
+//! Identifies the caller: by the host's own cookie or, if the host accepts them, by an access token.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 
@@ -15,17 +15,17 @@ use crate::storage::forward_sessions::{self, Visitor};
 use crate::storage::sessions;
 use crate::web::error::{Failure, Kind};
 
-/// Somebody who came to a protected host signed in.
+/// A signed-in caller of a protected host.
 #[derive(Clone, Debug)]
 pub struct Arrived {
     /// Who they are.
     pub visitor: Visitor,
-    /// The scopes of their access token; none when they came with the cookie.
+    /// The scopes of their access token; `None` if they sent the cookie.
     pub scopes: Option<Scopes>,
 }
 
 impl Arrived {
-    /// Whether they have what is demanded.
+    /// Whether they meet the demands.
     pub fn judged(&self, demands: &[&Demand], now: Time) -> Verdict {
         let known = Known {
             groups: &self.visitor.groups,
@@ -37,7 +37,7 @@ impl Arrived {
         rules::judge(demands.iter().copied(), &known)
     }
 
-    /// They, as the host's app is told of them; none when it has no name for them.
+    /// The person, as presented to the host's app; `None` if they have no name there.
     pub fn person(&self, host: &ProtectedHost) -> Option<Person> {
         let visitor = &self.visitor;
         let id = visitor.user.to_string();
@@ -53,8 +53,8 @@ impl Arrived {
 }
 
 impl ForwardAuth {
-    /// Who came, if anybody. Where the host takes access tokens, one that was sent decides alone: it is never made good by a
-    /// cookie that came along.
+    /// The caller, if they are signed in. If the host accepts access tokens and one was sent, it alone decides: a
+    /// cookie that was also sent does not make up for a bad token.
     pub(super) async fn arrived(&self, host: &ProtectedHost, headers: &HeaderMap) -> Result<Option<Arrived>, Failure> {
         if let Some(audience) = &host.bearer_audience
             && let Some(token) = bearer(headers)?
@@ -76,7 +76,7 @@ impl ForwardAuth {
             .db
             .run(move |conn| {
                 let found = forward_sessions::find(conn, &cookie, &origin, source.as_deref(), now)?;
-                // Using an app is using the session.
+                // Using an app counts as using the session.
                 if let Some(visitor) = &found
                     && let Some(expires_at) = lifetimes.slide(visitor.last_seen_at, visitor.ends_at, now)
                 {
@@ -103,7 +103,7 @@ impl ForwardAuth {
         Ok(Arrived { visitor, scopes: Some(scopes) })
     }
 
-    /// Somebody whose session was found in another way than by the host's cookie, with all that the host may ask of them.
+    /// Somebody whose session was not found by the host's cookie, with everything that the host's rules may ask about.
     async fn known_as(&self, host: &ProtectedHost, user: &User, session: &Session) -> Result<Visitor, Failure> {
         let (owner, source) = (user.id, host.subject.source().map(ToOwned::to_owned));
         let belongings = move |conn: &mut _| forward_sessions::belongings_of(conn, owner, source.as_deref());
@@ -122,17 +122,17 @@ impl ForwardAuth {
         })
     }
 
-    /// Somebody signed in at our own pages, as a host would see them.
+    /// Somebody who is signed in on our own pages, as a host would see them.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     pub async fn at_our_pages(&self, host: &ProtectedHost, identity: &Identity) -> Result<Arrived, Failure> {
         let visitor = self.known_as(host, &identity.user, &identity.session).await?;
         Ok(Arrived { visitor, scopes: None })
     }
 }
 
-/// The access token of a request, if its `Authorization` holds one. Another scheme is the app's own business.
+/// The access token of a request, if its `Authorization` header contains one. Another scheme is the app's own affair.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let refused = || Failure::new(Kind::InvalidToken, "The Authorization header is not of the form `Bearer <token>`.");
     let mut values = headers.get_all(AUTHORIZATION);

@@ -1,4 +1,4 @@
-//! The keys that verify what protected hosts are told in a signed header.
+//! The keys that verify the signed header of protected hosts.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use crate::tokens::Keys;
 use crate::web::cached;
 use crate::web::error::Problem;
 
-/// The keys that verify the signed headers of protected hosts.
+/// Returns the public keys that verify the signed identity header of protected hosts.
 #[utoipa::path(get, path = "/v1/forward-auth/jwks.json", tag = "Forward auth",
-    responses((status = 200, description = "A JWK set"), (status = 404, description = "`not_found`: no host is protected")))]
+    responses((status = 200, description = "A JWK set"), (status = 404, description = "`not_found`: no protected hosts are configured")))]
 pub async fn jwks(
     request: HttpRequest,
     room: Room,

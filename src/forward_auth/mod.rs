@@ -1,15 +1,16 @@
-//! Forward auth: a proxy asks, before each request to an app, whether it may go through and who is asking.
+//! Forward auth: before each request to an app, a proxy asks whether the request is allowed and who is sending it.
 //!
 //! What must always hold:
-//! - the closed list of hosts decides what exists; which host and path are meant is believed from the configured proxies
-//!   alone, and from those headers alone that the way of asking overwrites ([`asked`]);
-//! - our own cookie never reaches another host, so each has one of its own, which is good at that host only and as long as
-//!   the person's session: signing out, disabling, revoking ends it with the next request, because every request asks;
-//! - the identity headers of the request that is asked about are never read; those of the answer are all sent, always;
-//! - whatever goes wrong, the answer lets nothing through.
+//! - the closed list of hosts decides what exists; which host and path are requested is accepted only from the
+//!   configured proxies, and only from the headers that this kind of proxy overwrites ([`asked`]);
+//! - our own cookie never reaches another host, so each host has its own cookie, which is valid only there and only as
+//!   long as the person's session: signing out, disabling or revoking takes effect with the next request, because every
+//!   request is checked;
+//! - identity headers in the original request are never read; those of the response are always sent, all of them;
+//! - whatever goes wrong, the request is not let through.
 //!
-//! The rules are in [`domain::forward`](crate::domain::forward), the pages' side of a sign-in in
-//! [`site::forward_auth`](crate::site::forward_auth). To serve another kind of proxy: a way of asking in [`asked`] and its
+//! The rules are in [`domain::forward`](crate::domain::forward), the pages of a sign-in in
+//! [`site::forward_auth`](crate::site::forward_auth). To serve another kind of proxy: a variant in [`asked`] and its
 //! handler in [`verify`].
 
 pub mod asked;
@@ -40,10 +41,10 @@ use crate::web::headers::for_other_host;
 use cookies::HostCookies;
 pub use identity::Arrived;
 
-/// How long the code is good that carries a sign-in over to a host.
+/// Lifetime of the code that carries a sign-in over to a host.
 const CODE_LIFE: Duration = Duration::seconds(60);
 
-/// The room, as handlers are given it.
+/// The room, as handlers receive it.
 pub type Room = web::Data<Arc<ForwardAuth>>;
 
 /// The room.
@@ -54,13 +55,13 @@ pub struct ForwardAuth {
 }
 
 impl ForwardAuth {
-    /// The room of these hosts; without any of them it does not exist for anybody.
+    /// The room for these hosts; without any host, its endpoints do not exist.
     pub fn new(hosts: &[ProtectedHost], proxies: TrustedProxies, guard: Guard) -> Self {
         let by_origin = |host: &ProtectedHost| (host.origin.as_str().to_owned(), Arc::new(host.clone()));
         Self { hosts: hosts.iter().map(by_origin).collect(), proxies, guard }
     }
 
-    /// Refuses where no host is protected.
+    /// Refuses if no host is protected.
     ///
     /// # Errors
     /// [`Kind::NotFound`].
@@ -71,20 +72,21 @@ impl ForwardAuth {
         Ok(())
     }
 
-    /// Marks an answer as one that reaches its caller under the name of a host, where there are hosts.
+    /// Marks a response as one that reaches the browser under the name of another host, if there are hosts.
     pub fn under_other_name(&self, answer: HttpResponse) -> HttpResponse {
         if self.hosts.is_empty() { answer } else { for_other_host(answer) }
     }
 
-    /// The host of this origin, in the spelling of the configuration.
+    /// The host with this origin, spelled as in the configuration.
     pub fn find(&self, origin: &str) -> Option<&Arc<ProtectedHost>> {
         self.hosts.get(origin)
     }
 
-    /// The host that a trusted proxy passed a request of a browser on for (`/.passmint/…`).
+    /// The host for which a trusted proxy forwarded a browser's request (`/.passmint/…`).
     ///
     /// # Errors
-    /// [`Kind::Forbidden`] from anybody else, or for another host; [`Kind::InvalidRequest`] when the headers make no sense.
+    /// [`Kind::Forbidden`] for any other caller, or an unknown host; [`Kind::InvalidRequest`] if the headers are
+    /// malformed.
     pub fn host_of(&self, request: &HttpRequest) -> Result<Arc<ProtectedHost>, Failure> {
         self.require_on()?;
         self.require_proxy(request)?;
@@ -108,10 +110,10 @@ impl ForwardAuth {
         Err(Failure::new(Kind::Forbidden, words).because(format!("{peer} is not in trusted_proxies")))
     }
 
-    /// Gives a code for somebody signed in here; none when the session has ended meanwhile.
+    /// Issues a code for somebody who is signed in here; `None` if the session has ended in the meantime.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     pub async fn give_code(
         &self,
         host: &ProtectedHost,
@@ -134,10 +136,10 @@ impl ForwardAuth {
         Ok(given.then_some(code))
     }
 
-    /// Uses a code up for a cookie; none when it is not good here, in this browser, now, or was used before.
+    /// Exchanges a code for a cookie; `None` if it is not valid here, in this browser, now, or was used before.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     pub async fn redeem(
         &self,
         host: &ProtectedHost,
@@ -165,7 +167,7 @@ impl ForwardAuth {
     /// The person's session behind the cookie that a browser has at a host.
     ///
     /// # Errors
-    /// When the database fails, or the cookie was sent twice.
+    /// If the database fails, or the cookie was sent twice.
     pub async fn session_at(&self, host: &ProtectedHost, headers: &HeaderMap) -> Result<Option<Session>, Failure> {
         let Some(cookie) = HostCookies::of(&host.origin).session(headers)? else { return Ok(None) };
         let (digest, origin, now) = (cookie.digest(), host.origin.as_str().to_owned(), self.guard.accounts.clock.now());

@@ -1,4 +1,5 @@
-//! The question itself: 2xx lets the waiting request through, anything else is what its caller gets instead.
+//! The forward auth endpoints: with a 2xx response the original request is let through, otherwise its sender receives
+//! the response.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION};
@@ -11,30 +12,33 @@ use crate::domain::forward::{Needed, Person, ProtectedHost, Verdict};
 use crate::tokens::claims::{Authentication, ForwardClaims};
 use crate::web::error::{Failure, Kind, Problem};
 
-/// May the request go through that Caddy or Traefik holds back, and who is asking?
+/// Decides whether a request may pass through Caddy or Traefik, and identifies its sender.
 ///
-/// The request is told of in `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`, which count from `trusted_proxies` alone. The
-/// answer's identity headers are to be copied onto the request, all of them.
+/// The proxy describes the original request in `X-Forwarded-Method`, `X-Forwarded-Proto`, `X-Forwarded-Host` and
+/// `X-Forwarded-Uri`. These headers are accepted only from `trusted_proxies`. The proxy must copy all identity headers
+/// of the response onto the original request.
 #[utoipa::path(get, path = "/v1/forward-auth", tag = "Forward auth",
-    responses((status = 200, description = "Let it through, with the headers of the host's set"),
-        (status = 303, description = "A page is asked for: its reader is sent to sign in or, signed in and refused by the host's rules, to a page of ours that says so"),
-        (status = 401, description = "Nobody is signed in there, and no page is asked for: `not_signed_in`, `reauthentication_required`, `invalid_token`"),
-        (status = 400, description = "`invalid_request`: the proxy does not say what it asks about"),
-        (status = 403, description = "`forbidden`: by the host's rules, for an unknown host, or asked by nobody trusted"),
-        (status = 404, description = "`not_found`: no host is protected"), (status = 503, description = "`unavailable`")))]
+    responses((status = 200, description = "The request may pass. The response has all the identity headers that are configured for the host"),
+        (status = 303, description = "A browser requested a page but may not see it. Redirects to the sign-in or, if the host's rules deny access to the signed-in user, to a page that says so"),
+        (status = 401, description = "`not_signed_in`, `reauthentication_required`: the sender must sign in, and did not request a page in a browser. `invalid_token`: the access token is not valid"),
+        (status = 400, description = "`invalid_request`: the proxy does not describe the original request correctly"),
+        (status = 403, description = "`forbidden`: the host's rules deny access, the host is not protected by this server, or the caller is not a trusted proxy or sends the headers of another kind of proxy"),
+        (status = 404, description = "`not_found`: no protected hosts are configured"), (status = 503, description = "`unavailable`")))]
 pub async fn forwarded(request: HttpRequest, room: Room) -> HttpResponse {
     answer(&request, &room, Way::Forwarded).await
 }
 
-/// The same for nginx's `auth_request`, which understands 2xx, 401 and 403.
+/// Decides whether a request may pass through nginx (`auth_request`), and identifies its sender.
 ///
-/// The request is told of in `X-Original-Method` and `X-Original-URL`. A 401 has the address to sign in at as its `Location`, for
-/// `error_page 401`; a 403 that the reader of a page gets by the host's rules has the page of ours that says so, for `error_page 403`.
+/// nginx distinguishes only 2xx, 401 and 403. The proxy describes the original request in `X-Original-Method` and
+/// `X-Original-URL`. A 401 response contains the sign-in URL as `Location`, for use with `error_page 401`. If the
+/// host's rules deny a page to a signed-in user, the 403 response contains the URL of a page that says so, for use with
+/// `error_page 403`.
 #[utoipa::path(get, path = "/v1/forward-auth/nginx", tag = "Forward auth",
-    responses((status = 200, description = "Let it through, with the headers of the host's set"),
-        (status = 401, description = "Nobody is signed in there: `not_signed_in`, `reauthentication_required`, `invalid_token`"),
-        (status = 403, description = "`forbidden`: by the host's rules, for an unknown host, asked by nobody trusted, or not to be understood"), (status = 404, description = "`not_found`: no host is protected"),
-        (status = 503, description = "`unavailable`; nginx answers 500")))]
+    responses((status = 200, description = "The request may pass. The response has all the identity headers that are configured for the host"),
+        (status = 401, description = "`not_signed_in`, `reauthentication_required`: the sender must sign in. `invalid_token`: the access token is not valid"),
+        (status = 403, description = "`forbidden`: the host's rules deny access, the host is not protected by this server, the caller is not a trusted proxy, or it does not describe the original request correctly"), (status = 404, description = "`not_found`: no protected hosts are configured"),
+        (status = 503, description = "`unavailable`. nginx answers the original request with 500")))]
 pub async fn original(request: HttpRequest, room: Room) -> HttpResponse {
     answer(&request, &room, Way::Original).await
 }
@@ -63,26 +67,26 @@ fn name_of_failure(status: StatusCode) -> &'static str {
     }
 }
 
-/// What becomes of a request.
+/// What happens to a request.
 enum Outcome {
-    /// It goes through, whoever sends it.
+    /// It may pass, whoever sends it.
     Public(Option<Box<Arrived>>),
-    /// It goes through, as somebody's who has what was demanded; the host's app is told of them so.
+    /// It may pass, because its sender meets the demands; the host's app is told who they are.
     Allowed(Box<(Arrived, Person)>),
-    /// Somebody has to sign in first.
+    /// The sender must sign in first.
     SignIn(Asker),
-    /// They have to prove again who they are.
+    /// The sender must be verified again.
     StepUp(Asker),
-    /// They may not.
+    /// The sender has no access.
     Lacking(Asker),
 }
 
-/// Who waits for the answer to a request that does not go through.
+/// Who receives the response to a request that may not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asker {
-    /// Somebody who asked for a page, and can be sent to one of ours.
+    /// A person who requested a page, and can be redirected to one of ours.
     Reader,
-    /// A program, or a page's script: it is told by status and JSON.
+    /// A program, or a script of a page: it receives a status and JSON.
     Program,
 }
 
@@ -114,7 +118,7 @@ impl ForwardAuth {
         })
     }
 
-    /// Who asks for what nobody may have: the page that says so is for people who are signed in there.
+    /// The receiver of a refusal that applies to everybody: the page for it is only for people who are signed in there.
     async fn somebody(&self, host: &ProtectedHost, headers: &HeaderMap, asker: Asker) -> Asker {
         if asker == Asker::Program {
             return asker;
@@ -123,7 +127,8 @@ impl ForwardAuth {
         arrived.map_or(Asker::Program, |arrived| asker.if_came_by_cookie(&arrived))
     }
 
-    /// Who is reading something public, where that is to be learnt: what is for everybody needs no database.
+    /// The sender of a request to a public path, if known. A failure is ignored, because public content must not depend
+    /// on the database.
     async fn perhaps(&self, host: &ProtectedHost, headers: &HeaderMap) -> Option<Box<Arrived>> {
         let arrived = self.arrived(host, headers).await;
         arrived.inspect_err(Failure::log).ok().flatten().map(Box::new)
@@ -164,7 +169,7 @@ impl ForwardAuth {
         }
     }
 
-    /// The signed header's token. Of what is public nothing is signed: it was shown to nobody's rules.
+    /// The token of the signed header. Nothing is signed for a public path, where no rule was checked.
     fn assertion(&self, host: &ProtectedHost, arrived: &Arrived, person: &Person) -> Result<Option<String>, Failure> {
         let Some(rule) = &host.assertion else { return Ok(None) };
         let now = self.guard.accounts.clock.now();
@@ -194,7 +199,7 @@ fn lacking() -> Failure {
     Failure::new(Kind::Forbidden, "Your account has no access to this. If it should, ask the people who run this site.")
 }
 
-/// 200, with every header of the host's set.
+/// 200, with all the configured headers of the host.
 fn let_through(
     host: &ProtectedHost,
     person: Option<&Person>,
@@ -215,7 +220,7 @@ fn let_through(
     Ok(response.finish())
 }
 
-/// 401, with the address to sign in at.
+/// 401, with the sign-in URL.
 fn challenged(asked: &Asked, way: Way, failure: Failure) -> HttpResponse {
     let address = asked.sign_in_address();
     let realm = format!(r#"Passmint realm="{}""#, asked.host.origin);
@@ -228,7 +233,7 @@ fn see_other(address: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, address)).finish()
 }
 
-/// An answer that nginx finds an address in: it follows no redirect itself.
+/// A response with a `Location` for nginx, which follows no redirect itself.
 fn with_location(mut response: HttpResponse, address: &str) -> HttpResponse {
     if let Ok(address) = HeaderValue::from_str(address) {
         response.headers_mut().insert(LOCATION, address);
@@ -236,7 +241,7 @@ fn with_location(mut response: HttpResponse, address: &str) -> HttpResponse {
     response
 }
 
-/// A refusal, in the statuses that the proxy understands.
+/// A refusal, with a status that the proxy understands.
 fn refused(failure: Failure, way: Way) -> HttpResponse {
     if way == Way::Original && failure.kind() == Kind::InvalidRequest {
         failure.log();
@@ -246,7 +251,8 @@ fn refused(failure: Failure, way: Way) -> HttpResponse {
 }
 
 impl Asker {
-    /// Who sent these headers: a person who asks for a page, or a program or a page's script that asks for something else.
+    /// Determines the receiver from the headers: a person who requested a page, or a program or script that requested
+    /// something else.
     fn of(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let is_page = match text("sec-fetch-mode") {
@@ -259,7 +265,7 @@ impl Asker {
         if is_page { Self::Reader } else { Self::Program }
     }
 
-    /// Whoever came with an access token is a program, whatever it asks for.
+    /// A caller with an access token is a program, whatever it requested.
     const fn if_came_by_cookie(self, arrived: &Arrived) -> Self {
         if arrived.scopes.is_some() { Self::Program } else { self }
     }

@@ -1,6 +1,7 @@
-//! Hooks that are told after a sign-in, and whose answer the person can read on their account page.
+//! Hooks that are notified after a sign-in, and whose answer the person can read on their account page.
 //!
-//! Nobody waits for them: a message is in the outbox, as one for a webhook is, and what the hook answers is kept when it comes.
+//! The sign-in does not wait for them: their messages are in the outbox, like those of webhooks, and a hook's answer is
+//! stored when it arrives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +19,20 @@ use crate::domain::id::UserId;
 use crate::domain::webhook::{Endpoint, Receiver};
 use crate::storage::{Db, hook_results};
 
-/// What the outbox calls messages to these hooks.
+/// The kind of messages to these hooks in the outbox.
 pub const KIND: &str = "after_sign_in";
 
-/// A hook that is told.
+/// A hook that is notified.
 #[derive(Clone, Debug)]
 pub struct Hook {
-    /// Where it is.
+    /// Its URL and secret.
     pub endpoint: Endpoint,
-    /// How long it may take.
+    /// Its time limit.
     pub within: Duration,
 }
 
 impl Hook {
-    /// As the trigger that fills the outbox knows it.
+    /// The receiver, for the trigger that fills the outbox.
     pub fn receiver(&self) -> Receiver {
         let events = [EventKind::SignedIn, EventKind::UserCreated].map(|kind| kind.as_str().to_owned()).to_vec();
         Receiver { kind: KIND, name: self.endpoint.name.clone(), events }
@@ -40,17 +41,17 @@ impl Hook {
 
 /// The handler.
 pub struct AfterSignIn {
-    /// Those that are told, each with what signs and sends.
+    /// The hooks, each with its own sender.
     pub all: Vec<(Arc<Hook>, Sender)>,
-    /// Keeps what they say.
+    /// Stores their answers.
     pub db: Db,
 }
 
 impl AfterSignIn {
-    /// One attempt.
+    /// Makes one attempt.
     ///
     /// # Errors
-    /// [`Undelivered`], unless the hook answered what can be shown, or nothing.
+    /// [`Undelivered`], unless the hook answered with something that can be shown, or with nothing.
     pub async fn deliver(&self, payload: &Value, now: Time) -> Result<(), Undelivered> {
         let database = |_| Undelivered::Again("the database could not be asked".to_owned());
         let message = Message::deserialize(payload)
@@ -67,7 +68,7 @@ impl AfterSignIn {
         let body = message.body(person.as_ref());
         let sent = sender.ask(&hook.endpoint, (&id, body), KIND, (hook.within, now)).await;
         let answer = sent.map_err(|error| undelivered(&error))?;
-        // The same answer would come again: what cannot be read is given up, where an operator sees why.
+        // A retry would get the same answer: one that cannot be read is given up, where an operator sees the reason.
         let shown = shown::read(answer.media_type.as_deref(), &answer.body)
             .map_err(|wrong| Undelivered::Never(wrong.to_owned()))?;
         let name = hook.endpoint.name.clone();

@@ -1,7 +1,8 @@
 //! What a hook before a sign-in may answer, and nothing else.
 //!
-//! What must always hold: whatever does not read as one of the two answers is no answer. What a hook adds to tokens stays under
-//! one name of ours, is small, and has no name that a reader could take for a claim of a JWT.
+//! What must always hold: anything that does not parse as one of the two answers is no answer. What a hook adds to
+//! tokens stays under one name of ours, is small, and contains no name that a reader could mistake for a claim of a
+//! JWT.
 
 use serde_json::{Map, Value};
 
@@ -10,28 +11,28 @@ use crate::domain::strict_json::{JsonFault, parse_object};
 use crate::domain::text;
 use crate::tokens::claims::is_reserved;
 
-/// Largest answer that is read.
+/// Maximum size of an answer, in bytes.
 const MOST: usize = 16 * 1024;
-/// Largest claims, as JSON.
+/// Maximum size of the claims as JSON, in bytes.
 const MOST_CLAIMS: usize = 1000;
-/// Deepest claims: an object in an object in the claims themselves.
+/// Maximum depth of the claims: an object in an object in the claims themselves.
 const DEEPEST: usize = 3;
-/// Longest message, in characters.
+/// Maximum length of a message, in characters.
 const LONGEST_MESSAGE: usize = 200;
 
-/// What a hook decided.
+/// A hook's decision.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// Go on, with these claims.
+    /// Continue, with these claims.
     Allow(Map<String, Value>),
-    /// Sign nobody in. The words are for the person.
+    /// Refuse the sign-in, with this message for the person.
     Deny(Option<String>),
 }
 
-/// Reads an answer.
+/// Parses an answer.
 ///
 /// # Errors
-/// What is wrong with it, in words for operators.
+/// What is wrong with it, described for operators.
 pub fn read(media_type: Option<&str>, body: &[u8]) -> Result<Answer, &'static str> {
     if media_type != Some("application/json") {
         return Err("the answer is not application/json");
@@ -80,13 +81,13 @@ fn checked(claims: Map<String, Value>) -> Result<Map<String, Value>, &'static st
     }
 }
 
-/// Whether claims are more than tokens should carry.
+/// Whether claims are larger than tokens should carry.
 pub fn is_too_large(claims: &Map<String, Value>) -> bool {
-    // Maps of JSON always print.
+    // JSON maps can always be serialized.
     serde_json::to_string(claims).is_ok_and(|text| text.len() > MOST_CLAIMS)
 }
 
-/// ASCII names only: of two that look or fold alike, two readers could take different ones.
+/// Only ASCII names: of two names that look alike or differ in case only, two readers could pick different ones.
 fn check_names_and_texts(value: &Value) -> Result<(), &'static str> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     match value {
@@ -172,7 +173,8 @@ mod tests {
         assert!(answer(&format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000))).is_err(), "no stack is spent");
     }
 
-    /// RFC 7519 §4.1, RFC 8693 §4, RFC 9068 §2.2, and ours: in whatever case, and whatever folds or looks like them.
+    /// RFC 7519 §4.1, RFC 8693 §4, RFC 9068 §2.2, and our own: in any case, and anything that folds to them or looks
+    /// like them.
     #[test]
     fn no_name_that_tokens_are_judged_by_is_taken() {
         let with = |name: &str| {

@@ -1,8 +1,8 @@
-//! Hooks that are asked before somebody is signed in: allow, deny, and claims for the tokens.
+//! Hooks that are asked before somebody is signed in: they allow or deny it, and add claims to the tokens.
 //!
-//! What must always hold: a hook is asked after the passkey was verified and before anything is written, with no connection to
-//! the database held; what is no answer is a failure, and a failure denies unless that hook says otherwise. One that denies has
-//! the last word, whatever others say.
+//! What must always hold: a hook is asked after the passkey was verified and before anything is written, while no
+//! database connection is held; an invalid answer is a failure, and a failure denies the sign-in unless that hook is
+//! configured otherwise. A hook that denies has the last word, whatever others answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,28 +19,28 @@ use crate::domain::user::User;
 use crate::domain::webhook::Endpoint;
 use crate::web::error::{Failure, Kind};
 
-/// A fixed word for log and metrics.
+/// A fixed name for the log and the metrics.
 const PURPOSE: &str = "hook";
 
-/// What a hook's failure leads to.
+/// What happens if a hook fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// Nobody is signed in.
+    /// The sign-in is refused.
     Deny,
-    /// It is as if the hook were not there.
+    /// The hook is ignored.
     Allow,
 }
 
 /// A hook that is asked.
 #[derive(Clone, Debug)]
 pub struct Hook {
-    /// Where it is.
+    /// Its URL and secret.
     pub endpoint: Endpoint,
-    /// How long it may take.
+    /// Its time limit.
     pub within: Duration,
-    /// What its failure leads to.
+    /// What happens if it fails.
     pub on_failure: OnFailure,
-    /// Only sign-ins for these clients, and those whose client is not known yet; empty: all.
+    /// Only sign-ins for these clients, and those whose client is not known yet. Empty: all.
     pub clients: Vec<String>,
 }
 
@@ -49,23 +49,23 @@ pub struct Hook {
 pub struct SignIn<'a> {
     /// The person who signs in.
     pub user: &'a User,
-    /// Whether their account is made with it.
+    /// Whether this sign-in creates their account.
     pub is_new: bool,
     /// Their groups.
     pub groups: &'a [String],
-    /// For which client; none: for our own pages, from where every client can be reached.
+    /// The client. `None` for our own pages, from which every client can be reached.
     pub client: Option<&'a str>,
-    /// What they get: `session`, `tokens`, `bridge`.
+    /// What the sign-in results in: `session`, `tokens`, `bridge`.
     pub result: &'a str,
-    /// How: `passkey`, `trusted_issuer`.
+    /// The method: `passkey`, `trusted_issuer`.
     pub method: &'static str,
     /// Authentication context class reference.
     pub acr: &'a str,
     /// Authentication method references.
     pub amr: &'a [&'static str],
-    /// Our own claim about the passkey, where there is one.
+    /// Our own claim about the passkey, if there is one.
     pub credential_class: Option<&'a str>,
-    /// From where.
+    /// Where the request came from.
     pub origin: &'a Provenance,
     /// The time of the sign-in.
     pub now: Time,
@@ -88,17 +88,17 @@ impl SignIn<'_> {
     }
 }
 
-/// What the hooks let through.
+/// The result of hooks that allow a sign-in.
 #[derive(Clone, Debug, Default)]
 pub struct Passed {
-    /// What they add to the tokens.
+    /// The claims that they add to the tokens.
     pub claims: Map<String, Value>,
-    /// Those that failed, and whose failure allows.
+    /// The hooks that failed, and whose failure is ignored.
     pub failed: Vec<String>,
 }
 
 impl Passed {
-    /// The trail tells of a sign-in that a hook should have had a say in.
+    /// Records in the audit event which hooks should have been asked but failed.
     pub fn note_failed(&self, event: &mut Event) {
         if !self.failed.is_empty() {
             event.detail["failedHooks"] = json!(self.failed);
@@ -106,18 +106,18 @@ impl Passed {
     }
 }
 
-/// Why nobody is signed in.
+/// Why a sign-in is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A hook says so.
+    /// A hook denies it.
     #[error("the hook `{hook}` denied it")]
     Denied {
         /// Its name.
         hook: String,
-        /// Its words for the person.
+        /// Its message for the person.
         message: Option<String>,
     },
-    /// A hook says nothing that could be understood.
+    /// A hook failed.
     #[error("the hook `{hook}` failed: {why}")]
     Failed {
         /// Its name.
@@ -127,7 +127,7 @@ pub enum Refusal {
     },
 }
 
-/// The words of a hook are the person's to read. As `error_description` they must be ASCII (RFC 6749 §5.2).
+/// The message of a hook is for the person. As an `error_description` it must be ASCII (RFC 6749 §5.2).
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let Refusal::Denied { message, .. } = &refusal else { return Self::unavailable(refusal) };
@@ -142,31 +142,32 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// The hooks.
+/// The configured hooks.
 pub struct BeforeSignIn {
     hooks: Vec<(Arc<Hook>, Sender)>,
 }
 
 impl BeforeSignIn {
-    /// These hooks.
+    /// The configured hooks, each with a sender of its own.
     pub fn new(hooks: Vec<Hook>, sender: &Sender) -> Self {
         let hooks: Vec<_> = hooks.into_iter().map(Arc::new).collect();
         Self { hooks: sender.apart_for(&hooks) }
     }
 
-    /// Whoever is signed in on our own pages can go on to any client without being asked again.
+    /// The hooks for a client. Without a client all are asked: somebody who is signed in on our own pages can go on to
+    /// any client without being asked again.
     fn of(&self, client: Option<&str>) -> impl Iterator<Item = &(Arc<Hook>, Sender)> {
         self.hooks.iter().filter(move |(hook, _)| {
             hook.clients.is_empty() || client.is_none_or(|client| hook.clients.iter().any(|one| one == client))
         })
     }
 
-    /// Whether any is asked about sign-ins for this client.
+    /// Whether any hook is asked about sign-ins for this client.
     pub fn are_asked(&self, client: Option<&str>) -> bool {
         self.of(client).next().is_some()
     }
 
-    /// Asks all of them at once.
+    /// Asks all hooks at the same time.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -178,7 +179,7 @@ impl BeforeSignIn {
             asked.spawn_local(async move { (place, ask_one(&hook, &sender, body, now).await, hook) });
         }
         let mut answers = asked.join_all().await;
-        // In the order of their names, so that the outcome does not hang on who was quicker.
+        // In the order of their names, so that the outcome does not depend on which one was faster.
         answers.sort_by_key(|(place, ..)| *place);
         judge(answers.into_iter().map(|(_, answer, hook)| (hook, answer)).collect())
     }

@@ -1,4 +1,4 @@
-//! An audit event on its way to a receiver.
+//! An audit event as it is sent to a receiver.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -11,28 +11,29 @@ use crate::domain::user::User;
 use crate::storage::audit::Recorded;
 use crate::web::audit_event::AuditEvent;
 
-/// Longest body; what Standard Webhooks advises.
+/// Maximum size of a body, as Standard Webhooks advises.
 const MOST: usize = 20_000;
 
-/// What the outbox keeps of a message.
+/// A message as stored in the outbox.
 #[derive(Debug, Deserialize)]
 pub struct Message {
-    /// Its receiver's name.
+    /// The name of its receiver.
     pub to: String,
-    /// What it tells.
+    /// The event.
     pub event: Recorded,
 }
 
 impl Message {
-    /// The id of the message about an event: the same at every try and every replay, and another on every installation.
+    /// The ID of the message about an event: the same for every attempt and every replay, and different on every
+    /// installation.
     pub fn id(&self, issuer: &str) -> String {
         id(issuer, &self.event.id.to_string())
     }
 
-    /// The body: the event as the administration API shows it, and the person where the receiver may know them.
+    /// The body: the event as in the administration API, and the person if the receiver may know them.
     pub fn body(self, person: Option<&User>) -> Vec<u8> {
         let (kind, at) = (self.event.kind.clone(), self.event.at);
-        // Structs of texts, numbers and times always become JSON.
+        // Structs of strings, numbers and times can always be serialized.
         let mut data = serde_json::to_value(AuditEvent::from(self.event)).unwrap_or_default();
         if let Some(person) = person {
             data["person"] = json!({
@@ -53,7 +54,7 @@ impl Message {
     }
 }
 
-/// The id of a message: no `.`, which separates it from what is signed with it.
+/// The ID of a message. It contains no `.`, which separates it from the rest of the signed content.
 pub fn id(issuer: &str, what: &str) -> String {
     let digest = digest(&SHA256, format!("{issuer}\n{what}").as_bytes());
     format!("msg_{}", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..24]))
@@ -111,7 +112,7 @@ mod tests {
         assert!(!id("https://a.example").contains('.'));
     }
 
-    /// What the trigger writes is what is read here.
+    /// Verifies that what the trigger writes can be parsed here.
     #[test]
     fn a_row_of_the_outbox_reads() {
         let row = json!({ "to": "crm", "event": {

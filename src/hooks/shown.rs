@@ -1,24 +1,24 @@
-//! What a hook may say to the person after a sign-in: a title, a few words, a few lines of label and value.
+//! What a hook may show to the person after a sign-in: a title, a short text, and a few items with label and value.
 //!
-//! What must always hold: it is text and nothing else. It is checked when it comes and escaped where it is shown.
+//! What must always hold: it is plain text. It is checked when it arrives and escaped when it is shown.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::strict_json::{JsonFault, parse_object};
 use crate::domain::text;
 
-/// Largest answer that is read.
+/// Maximum size of an answer, in bytes.
 const MOST: usize = 16 * 1024;
-/// Most lines.
+/// Maximum number of items.
 const MOST_ITEMS: usize = 10;
 
-/// A line.
+/// An item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Item {
-    /// What it is, at most 40 characters.
+    /// The label, at most 40 characters.
     pub label: String,
-    /// Its value, at most 120.
+    /// The value, at most 120 characters.
     pub value: String,
 }
 
@@ -26,20 +26,20 @@ pub struct Item {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shown {
-    /// Its heading, at most 60 characters.
+    /// The heading, at most 60 characters.
     pub title: String,
-    /// A few words, at most 500 characters.
+    /// A short text, at most 500 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Lines, at most ten.
+    /// The items, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Item>,
 }
 
-/// Reads what a hook answered; none: there is nothing to show.
+/// Parses the answer of a hook; `None` if there is nothing to show.
 ///
 /// # Errors
-/// What is wrong with it, in words for operators.
+/// What is wrong with it, described for operators.
 pub fn read(media_type: Option<&str>, body: &[u8]) -> Result<Option<Shown>, &'static str> {
     if body.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Webhooks: receivers are told of events, and asked nothing.
+//! Webhooks: receivers are notified of events, and asked nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,23 +15,23 @@ use crate::domain::webhook::{Endpoint, Receiver};
 use crate::outbound::{Answer, Body, Outbound, OutboundError, Post};
 use crate::storage::{Db, StorageError, users};
 
-/// What the outbox calls messages to webhooks.
+/// The kind of messages to webhooks in the outbox.
 pub const KIND: &str = "webhook";
 
-/// How long a receiver may take.
+/// The time limit for a receiver.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// A webhook that is told.
+/// A webhook that is notified.
 #[derive(Clone, Debug)]
 pub struct Webhook {
     /// Where messages go.
     pub endpoint: Endpoint,
-    /// What it is told of.
+    /// The events that it is notified of.
     pub events: Vec<String>,
 }
 
 impl Webhook {
-    /// As the trigger that fills the outbox knows it.
+    /// The receiver, for the trigger that fills the outbox.
     pub fn receiver(&self) -> Receiver {
         Receiver { kind: KIND, name: self.endpoint.name.clone(), events: self.events.clone() }
     }
@@ -47,13 +47,14 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// One for each of these, with lookups of its own: a receiver whose name hangs holds up no other.
+    /// A sender for each of these, with separate DNS look-ups: if the name of one receiver does not resolve, no other
+    /// is delayed.
     pub fn apart_for<T>(&self, all: &[Arc<T>]) -> Vec<(Arc<T>, Self)> {
         let apart = || Self { outbound: self.outbound.apart(), issuer: self.issuer.clone() };
         all.iter().map(|one| (Arc::clone(one), apart())).collect()
     }
 
-    /// One attempt, whose answer is read.
+    /// Makes one attempt, and reads the answer.
     ///
     /// # Errors
     /// [`OutboundError`].
@@ -69,20 +70,21 @@ impl Sender {
         self.outbound.post(post).await
     }
 
-    /// One attempt. Receivers say by the status whether they took a message; what else they say is nobody's concern.
+    /// Makes one attempt. The status says whether the receiver accepted the message; the rest of the response is
+    /// ignored.
     ///
     /// # Errors
-    /// [`OutboundError`], unless the receiver took it.
+    /// [`OutboundError`], unless the receiver accepted the message.
     async fn tell(&self, endpoint: &Endpoint, (id, body): (&str, Vec<u8>), now: Time) -> Result<(), OutboundError> {
         let headers = endpoint.headers(id, now, &body);
         let usual = Post::new(&endpoint.url, "application/json", body, KIND);
         self.outbound.post(Post { headers: &headers, within: LONGEST, answer: Body::Ignored, ..usual }).await.map(drop)
     }
 
-    /// Sends a message that tells of nothing, to try a webhook out.
+    /// Sends a message without an event, to test a webhook.
     ///
     /// # Errors
-    /// [`OutboundError`], unless the receiver took it.
+    /// [`OutboundError`], unless the receiver accepted the message.
     pub async fn test(&self, endpoint: &Endpoint, now: Time) -> Result<(), OutboundError> {
         let id = id(&self.issuer, &crate::random::uuid().to_string());
         let body = json!({ "type": "webhook.test", "timestamp": now, "data": { "webhook": endpoint.name } });
@@ -90,11 +92,11 @@ impl Sender {
     }
 }
 
-/// Why a message did not arrive, and whether it may yet.
+/// Why a message was not delivered, and whether to try again.
 pub fn undelivered(error: &OutboundError) -> Undelivered {
     match error {
         OutboundError::Status(410) => Undelivered::Never("the receiver is gone (status 410)".to_owned()),
-        // The same answer would come again.
+        // A retry would have the same outcome.
         OutboundError::Address | OutboundError::TooLarge | OutboundError::Encoded => {
             Undelivered::Never(error.to_string())
         }
@@ -102,19 +104,19 @@ pub fn undelivered(error: &OutboundError) -> Undelivered {
     }
 }
 
-/// The handler.
+/// Delivers messages to webhooks.
 pub struct Webhooks {
-    /// Those that are told, each with what signs and sends.
+    /// The webhooks, each with its own sender.
     pub all: Vec<(Arc<Webhook>, Sender)>,
-    /// Looks up the person an event is about.
+    /// Finds the person whom an event is about.
     pub db: Db,
 }
 
 impl Webhooks {
-    /// One attempt.
+    /// Makes one attempt.
     ///
     /// # Errors
-    /// [`Undelivered`], unless the receiver took the message.
+    /// [`Undelivered`], unless the receiver accepted the message.
     pub async fn deliver(&self, payload: &Value, now: Time) -> Result<(), Undelivered> {
         let message = Message::deserialize(payload)
             .map_err(|error| Undelivered::Never(format!("the message cannot be read: {error}")))?;
@@ -132,7 +134,7 @@ impl Webhooks {
     }
 }
 
-/// The person whom an event is about, for a receiver that may know who they are.
+/// The person whom an event is about, for a receiver that may get personal data.
 pub async fn person(db: &Db, endpoint: &Endpoint, message: &Message) -> Result<Option<User>, StorageError> {
     match message.event.user_id {
         Some(user) if endpoint.personal_data => db.run(move |conn| users::find(conn, UserId::from(user))).await,

@@ -1,4 +1,4 @@
-//! Writes what was decided on a chunk, in one transaction with its audit event.
+//! Writes the decisions on a chunk in one transaction, with their audit event.
 
 use diesel::PgConnection;
 use serde_json::json;
@@ -10,14 +10,14 @@ use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::random;
 use crate::storage::{Db, StorageError, audit, imports, relying_parties};
 
-/// How often a chunk is decided anew because live traffic was faster with one of its keys.
+/// How often a chunk is decided again because concurrent requests took one of its keys.
 const TRIES: usize = 5;
 
 const FRESH: Fresh = Fresh { id: random::uuid, handle: || random::bytes::<32>().to_vec() };
 
-/// Decides on a chunk and writes it; gives each line's outcome. What clashes at every try is not live traffic, and a value
-/// that the database does not take is refused at every try: then each half is a chunk of its own, until the one line is left
-/// that is refused. `people` are those of the chunks before it.
+/// Decides on a chunk and writes it; returns the outcome of each line. A conflict at every attempt is not caused by
+/// concurrent requests, and an unacceptable value fails every time. Then each half becomes a chunk of its own, until
+/// the one line to refuse is found. `people` are those of the earlier chunks.
 pub fn write(db: &Db, lines: &[Line], people: &Seen, options: &Options) -> Result<Vec<Decided>, StorageError> {
     let mut tries = 0;
     let reason = loop {
@@ -40,7 +40,7 @@ pub fn write(db: &Db, lines: &[Line], people: &Seen, options: &Options) -> Resul
     Ok(decided)
 }
 
-/// Decides on a chunk and writes nothing. `people` and `seen` hold the people and the other keys of the chunks before it.
+/// Decides on a chunk without writing. `people` and `seen` hold the people and the other keys of the earlier chunks.
 pub fn rehearse(
     db: &Db,
     lines: &[Line],
@@ -86,7 +86,7 @@ fn once(
     Ok(decided)
 }
 
-/// A person of whom the file tells nothing new.
+/// Marks a person for whom the file contains nothing new.
 fn change_nothing(line: &mut Decided, update: &Update) {
     line.outcome = Outcome::Unchanged(update.person.uuid());
     line.password = false;

@@ -1,5 +1,5 @@
-//! What a person may have of each thing, with what they have already: nobody gets more by an import than an export of them
-//! could bring back.
+//! Limits on what a person may have, including what they have already: an import never adds more than an export of them
+//! could restore.
 
 use super::fields::Problem;
 use super::record::{ImportedPasskey, MOST_PASSKEYS, Note, Record};
@@ -8,7 +8,7 @@ use crate::domain::user::MOST_EXTERNAL_IDS;
 use crate::storage::imports::{Held, Known};
 use crate::storage::removals::Removed;
 
-/// A system knows a person by one id: the line's own, or the one that stands here. A second one is told, and left out.
+/// Leaves out second ids: a system has only one id for a person, that of the line or the stored one. Each is noted.
 pub(super) fn leave_out_second_ids(record: &mut Record, link: Option<&(String, String)>, held: &Held) {
     let mut notes = Vec::new();
     record.external_ids.retain(|source, id| {
@@ -23,7 +23,8 @@ pub(super) fn leave_out_second_ids(record: &mut Record, link: Option<&(String, S
     record.notes.extend(notes);
 }
 
-/// Refuses what would be too much. Who has too much already, by whatever way, only gets no more.
+/// Refuses a record that would exceed a limit. A person who already exceeds one keeps everything, but gets nothing
+/// more.
 pub(super) fn check_sums(
     record: &Record,
     link: Option<&(String, String)>,

@@ -1,6 +1,6 @@
-//! Bytes in whatever spelling a system keeps them.
+//! Reads bytes in all the encodings that systems use.
 //!
-//! Which alphabet it is tells the text; whether the bytes are the right ones, only their reader can prove.
+//! The text shows which alphabet it uses. Whether the bytes are correct can only be verified by whoever reads them.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -13,10 +13,10 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// Longest text that is looked at.
+/// The longest text that is read.
 const LONGEST: usize = 64 * 1024;
 
-/// Reads base64 of either alphabet, with or without padding, and on several lines, as databases write what is long.
+/// Reads base64 in either alphabet, with or without padding, even on several lines, as databases print long values.
 pub fn base64(text: &str) -> Option<Vec<u8>> {
     if text.len() > LONGEST {
         return None;
@@ -28,8 +28,8 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
     engine.decode(text).ok()
 }
 
-/// Reads base64, hexadecimal as PostgreSQL prints `bytea` (`\x…`), Node's `Buffer` and `Uint8Array` as JSON, or a list of
-/// numbers.
+/// Reads base64, hexadecimal as PostgreSQL prints `bytea` (`\x…`), Node's `Buffer` and `Uint8Array` as JSON, or a list
+/// of numbers.
 pub fn of_value(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::String(text) => text.strip_prefix("\\x").map_or_else(|| base64(text), hexadecimal),
@@ -37,7 +37,7 @@ pub fn of_value(value: &Value) -> Option<Vec<u8>> {
         Value::Object(members) if members.get("type").is_some_and(|kind| kind == "Buffer") => {
             numbers(members.get("data")?.as_array()?)
         }
-        // `{"0":165,"1":1}`: each by its place, and nothing else.
+        // `{"0":165,"1":1}`: each byte under its index, and nothing else.
         Value::Object(members) if !members.is_empty() => {
             (0..members.len()).map(|at| byte(members.get(&at.to_string())?)).collect()
         }

@@ -1,4 +1,4 @@
-//! Every byte of a small file damaged: cut off there, or one of its bits the other way round.
+//! Every byte of a small file is damaged: the file truncated there, or one of its bits flipped.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -38,7 +38,7 @@ const LIST: &str = r#"{
 }
 "#;
 
-/// Who is read, and the lines that are refused.
+/// The people read, and the lines refused.
 fn read(format: Format, file: &[u8]) -> (BTreeSet<String>, Vec<u64>) {
     let (mut people, mut refused) = (BTreeSet::new(), Vec::new());
     let mut splitter = Splitter::new(file, format.list_member(), None);
@@ -51,7 +51,7 @@ fn read(format: Format, file: &[u8]) -> (BTreeSet<String>, Vec<u64>) {
     (people, refused)
 }
 
-/// The file with each bit of this byte turned.
+/// The file with each bit of this byte flipped.
 fn turned(file: &str, at: usize) -> impl Iterator<Item = Vec<u8>> {
     (0..8).map(move |bit| {
         let mut damaged = file.as_bytes().to_vec();
@@ -60,7 +60,7 @@ fn turned(file: &str, at: usize) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Where each person stands: from the first byte to the last.
+/// The range of each person in the file.
 fn places(file: &str, begin: &str, end: &str) -> Vec<Range<usize>> {
     let begins = file.match_indices(begin).map(|(at, found)| at + found.len() - 1);
     let ends = file.match_indices(end).map(|(at, found)| at + found.len());
@@ -83,7 +83,7 @@ fn assert_told(file: &[u8], (people, refused): &(BTreeSet<String>, Vec<u64>)) {
 #[test]
 fn a_damaged_line_is_told_and_every_other_one_comes_through() {
     assert_eq!(read(Format::Ndjson, LINES.as_bytes()), (everybody(), Vec::new()));
-    // With the line's end: without it, it is one with the next.
+    // Includes the end of the line: without it, the line joins the next one.
     let mut begin = 0;
     for line in LINES.split_inclusive('\n') {
         let place = begin..begin + line.len();
@@ -96,7 +96,7 @@ fn a_damaged_line_is_told_and_every_other_one_comes_through() {
             let inside = at > place.start && at + 1 < place.end;
             assert_eq!(refused.len(), usize::from(inside), "cut at {at}");
             for damaged in turned(LINES, at) {
-                // The first byte tells lines from a list.
+                // The first byte distinguishes lines from a list.
                 if damaged[0] == b'[' {
                     assert_told(&damaged, &read(Format::Ndjson, &damaged));
                     continue;
@@ -129,14 +129,14 @@ fn a_damaged_person_of_an_indented_list_is_told_and_every_other_one_comes_throug
             assert_told(cut, &told);
         }
         for (name, place) in NAMES.iter().zip(&places) {
-            // The comma or the end of the list tells that they are over.
+            // Only the comma or the end of the list shows that the person is complete.
             assert!(at < place.end + "\n  ]".len() || told.0.contains(*name), "{name}, cut at {at}");
         }
         let spoiled = places.iter().position(|place| place.contains(&at));
         for damaged in turned(LIST, at) {
             let told = read(Format::Firebase, &damaged);
             assert_told(&damaged, &told);
-            // A line is indented otherwise, or is none any more.
+            // The line has a different indentation, or is no longer a line.
             if LIST.as_bytes()[at].is_ascii_whitespace() {
                 continue;
             }

@@ -1,6 +1,7 @@
-//! Everything that people would need to leave, in our own form: what [`form`](super::form) reads again.
+//! Exports everything that people need to move elsewhere, in the format that [`form`](super::form) reads.
 //!
-//! Never in it: secrets of ours (keys, sessions, client secrets) and the project-wide parameters of password hashes.
+//! Invariant: an export never contains our secrets (keys, sessions, client secrets) or the project-wide parameters of
+//! password hashes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,7 +18,7 @@ use crate::storage::people::{self, Person};
 use crate::storage::unusable_passkeys::{self, UnusablePasskey};
 use crate::storage::{StorageError, passwords};
 
-/// The next people, in the order of their ids; at most `most`. Gives each with their id, to go on from.
+/// The next people in the order of their ids, at most `most`. Each has its id, to continue from.
 pub fn page(conn: &mut PgConnection, after: Option<Uuid>, most: i64) -> Result<Vec<(Uuid, Record)>, StorageError> {
     let people = people::after(conn, after, most)?;
     let ids: Vec<UserId> = people.iter().map(|person| person.user.id).collect();

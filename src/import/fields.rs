@@ -1,16 +1,16 @@
-//! The members of one JSON object, taken one by one; what is wrong is told with the path of its field.
+//! Reads the members of a JSON object one by one; problems are reported with the path of the field.
 
 use serde_json::{Map, Value};
 
 use crate::clock::Time;
 
-/// Why a line is refused: never quotes what stands in the file, which may be a secret.
+/// Why a line is refused. It never quotes the file, which may contain secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{reason}", if field.is_empty() { String::new() } else { format!("{field} ") })]
 pub struct Problem {
-    /// The field, as a path (`passkeys[0].publicKey`); empty when it is the line itself.
+    /// The field as a path (`passkeys[0].publicKey`); empty for the line itself.
     pub field: String,
-    /// What is wrong with it; goes on after its name.
+    /// What is wrong with it; follows its name in a message.
     pub reason: String,
 }
 
@@ -26,7 +26,7 @@ impl Problem {
     }
 }
 
-/// An object that is being read. Null counts as left out.
+/// An object being read. Null counts as absent.
 #[derive(Debug)]
 pub struct Fields {
     path: String,
@@ -57,12 +57,12 @@ impl Fields {
         Problem::of(self.path(name), reason)
     }
 
-    /// Any value.
+    /// Takes any value.
     pub fn value(&mut self, name: &str) -> Option<Value> {
         self.members.remove(name).filter(|value| !value.is_null())
     }
 
-    /// The first of several names that is there: one thing is called differently in code and in SQL.
+    /// Takes the first of several names that is present: names differ between code and SQL.
     pub fn any(&mut self, names: &[&'static str]) -> Option<(&'static str, Value)> {
         let mut found = None;
         for name in names {
@@ -73,7 +73,7 @@ impl Fields {
         found
     }
 
-    /// A text without NUL, which no database text can hold.
+    /// Takes a text without NUL, which PostgreSQL cannot store.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
         self.value(name).map(|value| self.as_text(name, value)).transpose()
     }
@@ -87,12 +87,12 @@ impl Fields {
         }
     }
 
-    /// A text that must be there.
+    /// Takes a required text.
     pub fn required_text(&mut self, name: &str) -> Result<String, Problem> {
         self.text(name)?.ok_or_else(|| self.problem(name, "is missing"))
     }
 
-    /// `true` or `false`.
+    /// Takes `true` or `false`.
     pub fn switch(&mut self, name: &str) -> Result<Option<bool>, Problem> {
         match self.value(name) {
             None => Ok(None),
@@ -101,21 +101,21 @@ impl Fields {
         }
     }
 
-    /// A counter of 32 bits.
+    /// Takes a 32-bit counter.
     pub fn counter(&mut self, name: &str) -> Result<Option<u32>, Problem> {
         let Some(value) = self.value(name) else { return Ok(None) };
         let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
         number.map(Some).ok_or_else(|| self.problem(name, "must be a whole number from 0 to 4294967295"))
     }
 
-    /// A moment in RFC 3339.
+    /// Takes a time in RFC 3339.
     pub fn time(&mut self, name: &str) -> Result<Option<Time>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let time = Time::parse_from_rfc3339_utc(&text);
         time.map(Some).ok_or_else(|| self.problem(name, "must be a time such as 2026-11-21T08:00:00Z"))
     }
 
-    /// A list.
+    /// Takes a list.
     pub fn list(&mut self, name: &str) -> Result<Vec<Value>, Problem> {
         match self.value(name) {
             None => Ok(Vec::new()),
@@ -124,30 +124,30 @@ impl Fields {
         }
     }
 
-    /// A list of texts.
+    /// Takes a list of texts.
     pub fn texts(&mut self, name: &str) -> Result<Vec<String>, Problem> {
         let items = self.list(name)?;
         items.into_iter().enumerate().map(|(at, item)| self.as_text(&format!("{name}[{at}]"), item)).collect()
     }
 
-    /// Objects in a list.
+    /// Takes a list of objects.
     pub fn objects(&mut self, name: &str) -> Result<Vec<Self>, Problem> {
         let path = self.path(name);
         self.list(name)?.into_iter().enumerate().map(|(at, item)| Self::of(item, format!("{path}[{at}]"))).collect()
     }
 
-    /// An object.
+    /// Takes an object.
     pub fn object(&mut self, name: &str) -> Result<Option<Self>, Problem> {
         let path = self.path(name);
         self.value(name).map(|value| Self::of(value, path)).transpose()
     }
 
-    /// The members of an object, as they are.
+    /// The remaining members.
     pub fn members(self) -> Map<String, Value> {
         self.members
     }
 
-    /// Everything was read: whatever is left is a mistake, because it would be lost silently.
+    /// Checks that everything was read: a member that is left is an error, because it would be lost silently.
     pub fn end(self) -> Result<(), Problem> {
         match self.members.iter().find(|(_, value)| !value.is_null()) {
             None => Ok(()),
@@ -159,7 +159,7 @@ impl Fields {
     }
 }
 
-/// Reading moments, with the range that the database and people can show.
+/// Reads times in the range that the database and people can show.
 pub trait ParseTime: Sized {
     /// RFC 3339, in the years 1970 to 9999.
     fn parse_from_rfc3339_utc(text: &str) -> Option<Self>;
@@ -172,7 +172,7 @@ impl ParseTime for Time {
     }
 }
 
-/// Whether a moment is one of the years 1970 to 9999.
+/// Whether a time is in the years 1970 to 9999.
 pub fn is_showable(time: Time) -> bool {
     (0..253_402_300_800).contains(&time.timestamp())
 }

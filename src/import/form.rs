@@ -1,8 +1,8 @@
-//! Our own form: one JSON object a line, read strictly and written so that reading it gives the same.
+//! Our own format: one JSON object per line, read strictly, and written so that it reads back identically.
 //!
-//! What must always hold: nothing is passed over silently (an unknown field is a mistake), and
-//! `read(write(record)) == record` for everything that is stored. The form is documented in
-//! `docs/reference/import-format.md`; to add a field: its line in `read`, in `write`, and there.
+//! Invariants: nothing is silently ignored (an unknown field is an error), and `read(write(record)) == record` for
+//! everything that is stored. The format is documented in `docs/reference/import-format.md`; to add a field: its line
+//! in `read`, in `write`, and there.
 
 use std::collections::BTreeMap;
 
@@ -26,10 +26,10 @@ use crate::domain::standard_claims::StandardClaims;
 use crate::domain::text::DisplayName;
 use crate::domain::user::MOST_EXTERNAL_IDS;
 
-/// The one member of a line that tells of a client: for people to read, clients are not imported.
+/// The only member of a line about a client. Such lines are for people to read; clients are not imported.
 pub const CLIENT: &str = "client";
 
-/// Reads one line. `rp_id` stands in where a passkey names none.
+/// Reads one line. `rp_id` is used for passkeys that name none.
 pub fn read(members: Map<String, Value>, rp_id: Option<&str>) -> Result<Record, Problem> {
     let mut line = Fields::of_line(members);
     let mut record = Record {
@@ -113,7 +113,7 @@ fn external_ids(links: Fields) -> Result<BTreeMap<String, String>, Problem> {
         .collect()
 }
 
-/// A user handle, in base64url.
+/// Reads a user handle in base64url.
 fn handle(fields: &mut Fields, name: &str) -> Result<Option<Vec<u8>>, Problem> {
     let Some(text) = fields.text(name)? else { return Ok(None) };
     match bytes::base64(&text) {
@@ -161,7 +161,7 @@ fn passkey(mut fields: Fields, default_rp_id: Option<&str>) -> Result<ImportedPa
     Ok(passkey)
 }
 
-/// The RP id of a passkey: without one nobody could tell where it works.
+/// Reads the RP id of a passkey; without one it is unknown where the passkey works.
 pub fn rp_id(fields: &Fields, name: &str, given: Option<String>, default: Option<&str>) -> Result<String, Problem> {
     match given.or_else(|| default.map(ToOwned::to_owned)) {
         Some(rp_id) if is_rp_id(&rp_id) => Ok(rp_id),
@@ -170,7 +170,7 @@ pub fn rp_id(fields: &Fields, name: &str, given: Option<String>, default: Option
     }
 }
 
-/// A credential id in any spelling.
+/// Reads a credential id in any encoding.
 pub fn credential_id(fields: &Fields, name: &str, value: Option<&Value>) -> Result<Vec<u8>, Problem> {
     let value = value.ok_or_else(|| fields.problem(name, "is missing"))?;
     match bytes::of_value(value) {
@@ -180,7 +180,7 @@ pub fn credential_id(fields: &Fields, name: &str, value: Option<&Value>) -> Resu
     }
 }
 
-/// A public key in any spelling, proved by reading it.
+/// Reads a public key in any encoding, and checks it.
 pub fn key(fields: &Fields, name: &str, value: Option<&Value>) -> Result<ImportedKey, Problem> {
     let value = value.ok_or_else(|| fields.problem(name, "is missing"))?;
     let cose = bytes::of_value(value).ok_or_else(|| fields.problem(name, "must be a COSE key in base64url"))?;
@@ -193,7 +193,7 @@ pub fn key(fields: &Fields, name: &str, value: Option<&Value>) -> Result<Importe
     }
 }
 
-/// Both flags or neither; a passkey that cannot be backed up is not (WebAuthn §6.1.3).
+/// Both flags or neither; a passkey that is not backup eligible cannot be backed up (WebAuthn §6.1.3).
 pub fn backup(path: &str, eligible: Option<bool>, backed_up: Option<bool>) -> Result<Option<(bool, bool)>, Problem> {
     match (eligible, backed_up) {
         (Some(false), Some(true)) => {
@@ -280,7 +280,7 @@ fn passkey_of(passkey: &ImportedPasskey) -> Value {
     Value::Object(fields)
 }
 
-/// Nothing stands in the file for what is empty.
+/// Empty values are omitted.
 fn filled(value: &Value) -> Option<Value> {
     let empty = value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
     (!empty).then(|| value.clone())
@@ -290,7 +290,7 @@ fn base64url(bytes: &[u8]) -> Value {
     URL_SAFE_NO_PAD.encode(bytes).into()
 }
 
-/// To the microsecond, which is what the database keeps.
+/// In microseconds, the precision of the database.
 fn time(time: Time) -> Value {
     time.to_rfc3339_opts(SecondsFormat::Micros, true).into()
 }

@@ -1,4 +1,4 @@
-//! What is written is read again as the same.
+//! Whatever is written reads back identically.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

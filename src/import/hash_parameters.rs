@@ -1,4 +1,4 @@
-//! What all password hashes of one Firebase project need beside themselves: its signer key above all, a secret.
+//! The parameters that all password hashes of a Firebase project share, above all its secret signer key.
 
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
@@ -45,13 +45,13 @@ impl FirebaseParameters {
         })
     }
 
-    /// Their name in each hash: the same parameters have the same one, and it tells nothing of them.
+    /// Their id in each hash: equal parameters have the same id, and it reveals nothing about them.
     pub fn id(&self) -> String {
         let digest = digest::digest(&digest::SHA256, self.text().expose().as_bytes());
         hex(&digest.as_ref()[..12])
     }
 
-    /// What is sealed.
+    /// The text to seal.
     pub fn text(&self) -> Secret<String> {
         let parameters: Value = json!({
             "algorithm": "firebase-scrypt",
@@ -64,7 +64,7 @@ impl FirebaseParameters {
     }
 }
 
-/// The value of a member: what stands after its name and a colon, up to a comma, a quote or the end of the line.
+/// The value of a member: the text after its name and a colon, up to a comma, a quote or the end of the line.
 fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let rest = text.split_once(name)?.1.trim_start_matches(['"', ' ']).strip_prefix(':')?;
     let rest = rest.trim_start_matches([' ', '"']);

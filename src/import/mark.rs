@@ -1,9 +1,9 @@
-//! How a record is recognised when it comes again: what is kept of it beside its person's link.
+//! Recognises a record that is imported again, by what is stored with the person's link.
 //!
-//! One source may tell of a person in several files, such as people in one and their passkeys or password hashes in another.
-//! Each [`Origin`] has an entry of its own, so that one file does not make the other look changed: its number, then the
-//! digest of what was taken over. What must always hold: a record of an origin replaces that origin's entry and no other, and
-//! memberships that were left out are not in the digest, so that they count as new when they are asked for.
+//! One source may describe a person in several files, such as people in one and their passkeys or password hashes in
+//! another. Each [`Origin`] has its own entry (its number, then the digest of what was imported), so that one file does
+//! not make the other look changed. Invariants: a record of an origin replaces only that origin's entry; memberships
+//! that were not imported are not in the digest, so that they count as new once they are requested.
 
 use aws_lc_rs::digest;
 use serde_json::Value;
@@ -12,23 +12,23 @@ use super::form;
 use super::record::{Origin, Record};
 
 type Digest = [u8; 16];
-/// An origin's number, and a digest.
+/// The size of an entry: an origin's number and a digest.
 const ENTRY: usize = 17;
 
-/// What a record is recognised by.
+/// The identity of a record's content.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     origin: Origin,
-    /// Of everything in it.
+    /// Digest of the whole record.
     whole: Digest,
-    /// Of what is taken over of it.
+    /// Digest of the part that is imported.
     taken: Digest,
-    /// Whether memberships are among that.
+    /// Whether that part includes memberships.
     with_groups: bool,
 }
 
 impl Mark {
-    /// That of a record whose memberships are taken over, or are not.
+    /// The mark of a record; `groups` says whether its memberships are imported.
     pub fn of(record: &Record, groups: bool) -> Self {
         let mut line = form::write(record);
         let whole = digest_of(&line);
@@ -37,10 +37,11 @@ impl Mark {
         Self { origin: record.origin, whole, taken, with_groups: groups && !record.groups.is_empty() }
     }
 
-    /// Whether the record was taken over before as it would be now; with its memberships, when those are not asked for, too.
+    /// Whether the record was imported before with the same content. If memberships are not requested now, an earlier
+    /// import with them matches too.
     pub fn stands_in(&self, kept: &[u8]) -> bool {
         if kept.len() == ENTRY - 1 {
-            // One digest for all files, as it was kept at first: it does not say whether memberships were taken over.
+            // The original format: one digest for all files, which does not say whether memberships were imported.
             return !self.with_groups && kept == self.whole.as_slice();
         }
         entries(kept).iter().any(|[number, digest @ ..]| {
@@ -48,7 +49,7 @@ impl Mark {
         })
     }
 
-    /// What is kept once the record is taken over.
+    /// What to store after the record is imported.
     pub fn put_into(&self, kept: &[u8]) -> Vec<u8> {
         let number = self.origin as u8;
         let others = entries(kept).iter().filter(|entry| entry[0] != number).flatten().copied();
@@ -56,7 +57,7 @@ impl Mark {
     }
 }
 
-/// None in what was kept as one digest for all files.
+/// The entries; none in the original format with one digest for all files.
 fn entries(kept: &[u8]) -> &[[u8; ENTRY]] {
     kept.as_chunks().0
 }

@@ -1,15 +1,16 @@
-//! People and their passkeys from other systems, and out to them.
+//! Imports people and their passkeys from other systems, and exports them.
 //!
-//! A file goes through four steps, each of which knows nothing of the next: [`split`] cuts it into people, a converter
-//! ([`convert`]) or our own [`form`] makes a [`Record`] of each, [`plan`] decides what becomes of a whole chunk of them,
-//! and [`apply`] writes that in one transaction. The first three are pure.
+//! A file goes through four steps, none of which knows the next: [`split`] cuts it into people; a converter
+//! ([`convert`]) or our own [`form`] turns each into a [`Record`]; [`plan`] decides on a whole chunk of them; [`apply`]
+//! writes the result in one transaction. The first three are pure.
 //!
-//! What must always hold: a line is taken over whole or not at all, and the rest goes on; who was imported once is known
-//! by (source, id) for ever, so that the same file again changes nothing; a credential id is never taken from its owner;
-//! an address that somebody else has proven stays unverified; what was removed here is not brought back; what cannot be taken
-//! over is told, never dropped silently.
-//! To add a system: a file in [`convert`], its variants of [`Format`] and [`Origin`], a fixture in `tests/it/import`, and its
-//! section in `docs/operations/import-export.md`.
+//! Invariants: a line is imported entirely or not at all, without affecting the others; an imported person is known by
+//! (source, id) permanently, so that importing the same file again changes nothing; a credential id is never taken from
+//! its owner; an address that another person has verified stays unverified; what was removed here is not restored; what
+//! cannot be imported is reported, never dropped silently.
+//!
+//! To add a system: a file in [`convert`], its variants of [`Format`] and [`Origin`], a fixture in `tests/it/import`,
+//! and its section in `docs/operations/import-export.md`.
 
 pub mod apply;
 mod bounds;
@@ -40,7 +41,7 @@ use crate::domain::strict_json::{JsonFault, parse_object};
 /// The system that a file comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Our own lines.
+    /// Our own format.
     Ndjson,
     /// `firebase auth:export`.
     Firebase,
@@ -52,18 +53,18 @@ pub enum Format {
     Hanko,
     /// Its tables, joined.
     BetterAuth,
-    /// A table of passkeys as SimpleWebAuthn's guide lays it out, and the people it belongs to.
+    /// A table of passkeys laid out as in SimpleWebAuthn's guide, and the people they belong to.
     SimpleWebAuthn,
 }
 
-/// What a file does not say of itself.
+/// What a file does not contain itself.
 #[derive(Debug, Default)]
 pub struct Context {
     /// The domain of passkeys that name none.
     pub rp_id: Option<String>,
     /// The project-wide parameters of Firebase's password hashes.
     pub firebase: Option<FirebaseParameters>,
-    /// Now, for what has an end.
+    /// The current time, for values that expire.
     pub now: Time,
 }
 
@@ -76,7 +77,7 @@ impl Format {
         }
     }
 
-    /// The member of a document that holds people of whom nothing can be read.
+    /// The member of a document with people that cannot be read.
     pub const fn other_list_member(self) -> Option<&'static str> {
         match self {
             Self::Keycloak => Some("federatedUsers"),
@@ -84,7 +85,8 @@ impl Format {
         }
     }
 
-    /// Reads one person; none for what is none: a line of our own export that tells of something else, an account of a program.
+    /// Reads one person; `None` for anything else: a line of our own export about another object, or a program's
+    /// account.
     pub fn read(self, text: &[u8], context: &Context) -> Result<Option<Record>, Problem> {
         let members = parse(text)?;
         let origin = self.origin(&members);
@@ -102,7 +104,7 @@ impl Format {
         Ok(Some(Record { origin, ..record }))
     }
 
-    /// Which of the system's files a person stands in.
+    /// Which of the system's files a person comes from.
     fn origin(self, members: &Map<String, Value>) -> Origin {
         match self {
             Self::Ndjson => Origin::Ndjson,

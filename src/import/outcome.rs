@@ -1,4 +1,4 @@
-//! A line of a file, what becomes of it, and which lines came before it.
+//! A line of a file, its outcome, and the lines before it.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, Hash, RandomState};
@@ -11,68 +11,68 @@ use super::record::{Note, Record};
 /// One person of a file.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Where they stand.
+    /// Its line number.
     pub line: u64,
-    /// What was read, or why not.
+    /// The record, or why it could not be read.
     pub record: Result<Record, Problem>,
 }
 
-/// What becomes of a line.
+/// The outcome of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A new person.
     Created(Uuid),
-    /// Known, and changed as asked.
+    /// Known, and changed as requested.
     Updated(Uuid),
-    /// Known, and as the file tells: imported as this before, or compared.
+    /// Known, and the same as in the file: either imported like this before, or compared.
     Unchanged(Uuid),
-    /// Known, and not compared: without a source nothing says what somebody was imported as.
+    /// Known, but not compared: without a source it is not recorded what was imported.
     Known(Uuid),
-    /// Known, but not imported as this before; left as it is.
+    /// Known, but different from the import before; not changed.
     Differs(Uuid),
-    /// The same person stands further up in the file, and that counts.
+    /// The same person occurs earlier in the file, and that line counts.
     Duplicate,
-    /// Whom the source knows by this id was deleted here, and is not made anew.
+    /// The person with this id in the source was deleted here, and is not created again.
     Deleted,
-    /// Not taken over.
+    /// Not imported.
     Refused(Problem),
 }
 
 /// A line with its outcome.
 #[derive(Debug)]
 pub struct Decided {
-    /// Where it stands.
+    /// Its line number.
     pub line: u64,
     /// The person's id in the file.
     pub id: Option<String>,
-    /// What they are known by if they come again; none where nothing could be decided.
+    /// The key that identifies them if they occur again; `None` where nothing could be decided.
     pub(super) key: Option<u64>,
-    /// What becomes of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// What is left out or taken over otherwise.
+    /// What is left out or changed by the import.
     pub notes: Vec<Note>,
-    /// Passkeys that are taken over.
+    /// How many passkeys are imported.
     pub passkeys: usize,
-    /// Whether a password is.
+    /// Whether a password is imported.
     pub password: bool,
 }
 
 impl Decided {
-    /// A line that nothing is decided on yet.
+    /// A line without a decision.
     pub(super) fn of(line: u64) -> Self {
         let outcome = Outcome::Duplicate;
         Self { line, id: None, key: None, outcome, notes: Vec::new(), passkeys: 0, password: false }
     }
 
-    /// A line that is not taken over.
+    /// A line that is refused.
     pub fn refused(line: &Line, problem: Problem) -> Self {
         let id = line.record.as_ref().ok().and_then(Record::own_id);
         Self { id, outcome: Outcome::Refused(problem), ..Self::of(line.line) }
     }
 }
 
-/// Keys that were given away before: in this chunk, or, in a dry run, in the whole file; and the people of the whole file.
-/// Only their hashes are kept.
+/// Keys that were used before: in this chunk, or, in a dry run, in the whole file; and the people of the whole file.
+/// Only hashes are stored.
 #[derive(Debug, Default)]
 pub struct Seen {
     hasher: RandomState,
@@ -96,8 +96,8 @@ impl Seen {
         self.hashes.insert(self.key(key));
     }
 
-    /// Takes the people of a chunk that is done: whoever of them stands further down as well stands there twice. Who was
-    /// refused does not, because a better line may follow.
+    /// Records the people of a finished chunk, so that a later line about them counts as a duplicate. A refused line
+    /// does not count, because a better one may follow.
     pub fn take_people(&mut self, decided: &[Decided]) {
         let counts = |line: &&Decided| !matches!(line.outcome, Outcome::Refused(_));
         self.hashes.extend(decided.iter().filter(counts).filter_map(|line| line.key));

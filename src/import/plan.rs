@@ -1,7 +1,6 @@
-//! What becomes of the people of one chunk, decided from what is stored: who is new, who is known, who is refused, and
-//! the rows of those who are taken over.
+//! Decides on the people of one chunk from what is stored: who is new, known or refused, and the rows to write.
 //!
-//! Pure: what is stored was looked up before, ids and handles are given, and nothing is written here.
+//! Pure: stored data is looked up before, ids and handles are passed in, and nothing is written here.
 
 use std::collections::HashSet;
 
@@ -20,16 +19,16 @@ use crate::domain::user::UserStatus;
 use crate::storage::imports::{Batch, Held, Keys, Known, Link, NewGroup, NewHash, NewLink, NewMember, NewUser};
 use crate::storage::removals::Removed;
 
-/// How an import goes.
+/// The options of an import.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The name of the system that the file comes from; none for a file that Passmint wrote.
+    /// The name of the system that the file comes from; `None` for a file written by Passmint.
     pub source: Option<String>,
-    /// Whether people who are known already are changed.
+    /// Whether known people are changed.
     pub update: bool,
-    /// Whether memberships are taken over, and groups made for them.
+    /// Whether memberships are imported, and their groups created.
     pub groups: bool,
-    /// The RP ids that are configured.
+    /// The configured RP ids.
     pub rp_ids: Vec<String>,
     /// The id of the password parameters that come with the file.
     pub parameters: Option<String>,
@@ -37,22 +36,22 @@ pub struct Options {
     pub now: Time,
 }
 
-/// A person who is changed.
+/// A person to change.
 #[derive(Debug)]
 pub struct Update {
-    /// Whose line this is, among those that are decided.
+    /// The index of their line among the decided ones.
     pub at: usize,
-    /// Who.
+    /// The person.
     pub person: UserId,
-    /// Whether it is certain that something changes: the batch has rows for them, or their source tells anew.
+    /// Whether something certainly changes: the batch has rows for them, or the mark of their source changes.
     pub certain: bool,
-    /// What the file tells of them.
+    /// The record in the file.
     pub record: Record,
-    /// The link that remembers it.
+    /// The link that stores its mark.
     pub link: Option<NewLink>,
 }
 
-/// What a chunk comes to.
+/// The decisions on a chunk.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Each line, in order.
@@ -65,7 +64,7 @@ pub struct Plan {
     pub dormant: Vec<String>,
 }
 
-/// Where new ids and handles come from.
+/// The source of new ids and handles.
 #[derive(Clone, Copy, Debug)]
 pub struct Fresh {
     /// A random id.
@@ -75,7 +74,7 @@ pub struct Fresh {
 }
 
 impl Record {
-    /// The person's name in the source: their id there, or the `sub` of a Passmint that wrote the file.
+    /// The person's id in the source, or their `sub` if Passmint wrote the file.
     pub fn name_in(&self, source: Option<&str>) -> Result<Option<String>, Problem> {
         match (source, &self.external, self.sub) {
             (Some(_), Some(id), _) => Ok(Some(id.clone())),
@@ -89,7 +88,7 @@ impl Record {
         }
     }
 
-    /// What the file calls them.
+    /// The id that the file uses for them.
     pub(super) fn own_id(&self) -> Option<String> {
         self.external.clone().or_else(|| self.sub.map(|sub| sub.to_string()))
     }
@@ -118,7 +117,7 @@ pub fn keys(lines: &[Line], options: &Options) -> Keys {
     keys
 }
 
-/// Decides on a chunk, in which nobody stands twice. `people` are those of the chunks before it.
+/// Decides on a chunk in which nobody occurs twice. `people` are those of the earlier chunks.
 pub fn plan(
     lines: Vec<Line>,
     known: &Known,
@@ -198,13 +197,14 @@ impl Planner<'_> {
         Ok(Outcome::Created(person))
     }
 
-    /// Whose record it is, by the id that its source has for them and by their `sub`; none: nobody's yet.
+    /// The person that a record belongs to, by the source's id for them and by their `sub`; `None` if nobody yet.
     fn existing(&self, record: &Record, has_link: bool, stored: Option<&Link>) -> Result<Option<Uuid>, Problem> {
         let sub = record.sub.map(UserId::uuid).filter(|sub| self.known.people.contains(sub));
         match (stored.map(|link| link.person), sub) {
             (Some(person), Some(sub)) if person != sub => Err(Problem::of("sub", "is another person's than id")),
             (Some(_), None) if record.sub.is_some() => Err(Problem::of("sub", "is not the one of id")),
-            // A `sub` is in every token: who knows one must not bring its owner a passkey by the file of another system.
+            // A `sub` is in every token: whoever knows one must not be able to add a passkey to its owner through
+            // another system's file.
             (None, Some(_)) if has_link => {
                 let reason = "is somebody's whom this source does not know by this id; an export of our own goes without --source";
                 Err(Problem::of("sub", reason))
@@ -213,7 +213,7 @@ impl Planner<'_> {
         }
     }
 
-    /// What becomes of a record that changes nothing; none: it is taken over.
+    /// The outcome of a record that changes nothing; `None` if it is to be imported.
     fn settled(
         &self,
         record: &Record,
@@ -240,7 +240,7 @@ impl Planner<'_> {
         Ok(None)
     }
 
-    /// Everything that a person must not share with another.
+    /// Refuses whatever a person must not share with another.
     fn check(&self, record: &Record, existing: Option<Uuid>) -> Result<(), Problem> {
         for (source, id) in &record.external_ids {
             let key = (source.clone(), id.clone());
@@ -278,7 +278,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// An address that somebody else has proven is kept unverified: it is one person's only.
+    /// Keeps an address unverified if another person has verified it: only one person can have it verified.
     fn take_address(&mut self, record: &mut Record, person: Uuid) {
         let Some(address) = record.address().and_then(|address| self.known.folded.get(address)).cloned() else {
             return;
@@ -296,14 +296,15 @@ impl Planner<'_> {
             return;
         }
         self.seen.insert(("proven", &address));
-        // A file of our own brings claims beside their owners as they stood there.
+        // Accounts that merely claim the address lose it, except for a file written by Passmint, which restores claims
+        // as they were.
         let claimed = self.known.claimed.contains(&address) || self.seen.contains(("claimed", &address));
         if record.sub.is_none() && claimed {
             self.plan.batch.proven.push(address);
         }
     }
 
-    /// Rows that new and known people get alike; gives how many passkeys are among them.
+    /// Adds the rows that new and known people get alike; returns the number of passkeys.
     fn take_rows(&mut self, record: &mut Record, person: Uuid) -> usize {
         for (source, id) in &record.external_ids {
             self.seen.insert(("link", source, id));

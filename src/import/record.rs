@@ -1,4 +1,4 @@
-//! A person as one line of a file tells them: checked, and not stored yet.
+//! A person as described by one line of a file: checked, but not yet stored.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use crate::domain::id::UserId;
 use crate::domain::password_hash::PasswordHash;
 use crate::domain::standard_claims::StandardClaims;
 
-/// Most passkeys of one person: as many as `passkeys.per_user` may allow.
+/// The most passkeys of one person: the upper limit of `passkeys.per_user`.
 pub const MOST_PASSKEYS: usize = 100;
-/// Longest external id and source, in bytes.
+/// The longest external id and source, in bytes.
 pub const LONGEST_ID: usize = 256;
 
-/// Which of the files of one system a record comes from. The numbers are stored: they are never given anew.
+/// Which file of which system a record comes from. The numbers are stored, so they are never reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Origin {
@@ -35,34 +35,34 @@ pub enum Origin {
     Hanko = 6,
     /// The tables of better-auth.
     BetterAuth = 7,
-    /// Passkeys that a server kept with SimpleWebAuthn.
+    /// Passkeys stored by a server with SimpleWebAuthn.
     SimpleWebAuthn = 8,
 }
 
 /// A person.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
-    /// Which file told of them.
+    /// The file that describes them.
     pub origin: Origin,
     /// Their id in the system that the file comes from.
     pub external: Option<String>,
-    /// Their `sub` here, when the file was written by Passmint.
+    /// Their `sub` here, if Passmint wrote the file.
     pub sub: Option<UserId>,
-    /// The handle of passkeys that are added to this account.
+    /// The user handle for passkeys added to this account.
     pub user_handle: Option<Vec<u8>>,
-    /// Standard claims, e-mail and its verification among them.
+    /// Standard claims, including e-mail and its verification.
     pub claims: StandardClaims,
-    /// What backends need to know of them beside those.
+    /// Further facts about them for backends.
     pub attributes: Attributes,
-    /// When the address was proven, where that is known.
+    /// When the address was verified, if known.
     pub email_verified_at: Option<Time>,
-    /// Whether they may sign in; none: not told.
+    /// Whether they may sign in; `None`: the file does not say.
     pub enabled: Option<bool>,
     /// Names of groups.
     pub groups: Vec<String>,
-    /// What further systems call them: source → id.
+    /// Their ids in further systems: source → id.
     pub external_ids: BTreeMap<String, String>,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: Option<Time>,
     /// When it was last changed.
     pub updated_at: Option<Time>,
@@ -70,18 +70,18 @@ pub struct Record {
     pub passkeys: Vec<ImportedPasskey>,
     /// The password's hash.
     pub password: Option<PasswordHash>,
-    /// What could not be taken over, and why.
+    /// What could not be imported, and why.
     pub notes: Vec<Note>,
 }
 
-/// Something in a line that is left out, or taken over otherwise than it stands there.
+/// Something in a line that is left out, or changed by the import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// What it is, in a word or two; notes are counted by it.
+    /// What it is, in a word or two; notes are counted by kind.
     pub kind: &'static str,
     /// The field.
     pub field: String,
-    /// What is done about it.
+    /// What was done with it.
     pub what: String,
 }
 
@@ -95,42 +95,42 @@ impl Note {
 /// A passkey.
 #[derive(Clone, Debug)]
 pub struct ImportedPasskey {
-    /// The domain it signs for.
+    /// The RP id that it signs for.
     pub rp_id: String,
-    /// The authenticator's id of it.
+    /// The authenticator's id for it.
     pub credential_id: Vec<u8>,
     /// Its public key.
     pub key: ImportedKey,
-    /// The handle it was made under; none when the system kept none.
+    /// The user handle it was created with; `None` if the system did not store it.
     pub user_handle: Option<Vec<u8>>,
     /// Signature counter.
     pub sign_count: u32,
-    /// Backup eligible and backed up; none when the system did not keep them.
+    /// Backup eligible and backed up; `None` if the system did not store them.
     pub backup: Option<(bool, bool)>,
     /// Whether the person was verified at least once.
     pub user_verified: bool,
-    /// How it can be reached.
+    /// Its transports.
     pub transports: Vec<String>,
     /// Model of the authenticator.
     pub aaguid: Option<Uuid>,
-    /// Whether it is discoverable, where that is known.
+    /// Whether it is discoverable, if known.
     pub resident: Option<bool>,
     /// Its owner's name for it.
     pub name: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Option<Time>,
-    /// When it last signed somebody in.
+    /// When it was last used to sign in.
     pub last_used_at: Option<Time>,
     /// When it was suspended, and why.
     pub suspended: Option<(Time, String)>,
 }
 
-/// A public key as far as it can be used.
+/// A public key, as far as we can use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportedKey {
-    /// Signatures of it can be verified.
+    /// Its signatures can be verified.
     Usable(PublicKey),
-    /// They cannot; it is kept as it came.
+    /// Its signatures cannot be verified; it is stored unchanged.
     Unsupported {
         /// COSE algorithm.
         algorithm: i32,

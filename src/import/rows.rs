@@ -1,4 +1,4 @@
-//! The rows of a passkey that is taken over.
+//! The rows of an imported passkey.
 
 use uuid::Uuid;
 
@@ -8,7 +8,7 @@ use crate::clock::Time;
 use crate::storage::credentials::StoredPasskey;
 use crate::storage::unusable_passkeys::UnusablePasskey;
 
-/// Its own name, or its model's; numbered when the person has one of that name.
+/// Its own name, or that of its model, with a number if the person already has a passkey of that name.
 pub(super) fn name_of(passkey: &ImportedPasskey, taken: &[String]) -> String {
     if let Some(name) = &passkey.name {
         return name.clone();
@@ -21,7 +21,7 @@ pub(super) fn name_of(passkey: &ImportedPasskey, taken: &[String]) -> String {
         .unwrap_or_else(|| base.to_owned())
 }
 
-/// One that signs people in.
+/// The row of a passkey that can be used to sign in.
 pub(super) fn credential(
     id: Uuid,
     user_id: Uuid,
@@ -56,7 +56,7 @@ pub(super) fn credential(
     }
 }
 
-/// One whose algorithm is not supported.
+/// The row of a passkey whose algorithm is not supported.
 pub(super) fn unusable(
     user_id: Uuid,
     from: &ImportedPasskey,

@@ -1,5 +1,5 @@
-//! A whole file, chunk by chunk: one thread reads and converts while the other writes, and neither holds more than a few
-//! chunks.
+//! Imports a whole file, chunk by chunk: one thread reads and converts while the other writes, and neither holds more
+//! than a few chunks.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufRead};
@@ -11,25 +11,26 @@ use super::split::Splitter;
 use super::{Context, Format};
 use crate::storage::{Db, StorageError};
 
-/// Chunks that may wait between the two threads.
+/// How many chunks may wait between the two threads.
 const WAITING: usize = 2;
 
 /// Whether anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Chunk by chunk.
+    /// Writes chunk by chunk.
     Write,
-    /// Only told what would be.
+    /// Only reports what would be written.
     DryRun,
 }
 
-/// Why a run ended before the end of the file. What was written before stays: the same file again goes on from there.
+/// Why a run ended before the end of the file. What was written stays: importing the same file again continues from
+/// there.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The file could not be read on.
+    /// The file could not be read further.
     #[error("the file cannot be read: {0}")]
     Read(#[source] io::Error),
-    /// The watcher could not tell of a chunk, which is written all the same.
+    /// The watcher could not report a chunk, which is written nevertheless.
     #[error("the report cannot be written: {0}")]
     Report(#[source] io::Error),
     /// The database failed.
@@ -37,7 +38,7 @@ pub enum RunError {
     Storage(#[from] StorageError),
 }
 
-/// What a run came to.
+/// The totals of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     /// People in the file, readable or not.
@@ -46,25 +47,25 @@ pub struct Summary {
     pub created: u64,
     /// People who were changed.
     pub updated: u64,
-    /// People who are as the file tells: imported as the same before, or compared.
+    /// People who are the same as in the file: either imported like this before, or compared.
     pub unchanged: u64,
-    /// People who are known and were not compared.
+    /// People who are known but were not compared.
     pub known: u64,
-    /// People who are known, not as the file tells of them, and were left as they are.
+    /// People who differ from the file and were not changed.
     pub differ: u64,
-    /// People who stand in the file twice.
+    /// People who occur in the file twice.
     pub duplicates: u64,
     /// People who were deleted here.
     pub deleted: u64,
-    /// People who were not taken over.
+    /// People who were refused.
     pub refused: u64,
-    /// Lines that are about something else.
+    /// Lines about something else.
     pub skipped: u64,
     /// Passkeys of those who were created or changed.
     pub passkeys: u64,
-    /// Passwords of those.
+    /// Their passwords.
     pub passwords: u64,
-    /// What was left out or taken over otherwise: how often each kind.
+    /// What was left out or changed by the import: the number of each kind.
     pub notes: BTreeMap<&'static str, u64>,
 }
 
@@ -90,21 +91,21 @@ impl Summary {
     }
 }
 
-/// Who is told how a run goes.
+/// Receives the progress of a run.
 pub trait Watcher {
-    /// A chunk is done: its lines, and how many bytes of the file are behind.
+    /// A chunk is done: its lines, and how many bytes of the file have been read.
     fn chunk(&mut self, decided: &[Decided], bytes: u64) -> io::Result<()>;
 }
 
-/// What is run.
+/// The parameters of a run.
 pub struct Run<'a> {
-    /// Where to.
+    /// The database to write to.
     pub db: &'a Db,
-    /// The file's form.
+    /// The file's format.
     pub format: Format,
-    /// What the file does not say.
+    /// What the file does not contain itself.
     pub context: &'a Context,
-    /// How the import runs.
+    /// The options of the import.
     pub options: &'a Options,
     /// The most people in one transaction.
     pub chunk: usize,
@@ -112,7 +113,7 @@ pub struct Run<'a> {
     pub mode: Mode,
 }
 
-/// Some people of the file, none of them twice.
+/// Some people of the file, nobody twice.
 struct Chunk {
     lines: Vec<Line>,
     skipped: u64,
@@ -147,7 +148,7 @@ impl Run<'_> {
         })
     }
 
-    /// Fills chunks. Somebody who comes again begins a new one: then it is decided what became of them before.
+    /// Fills chunks. A person who occurs again starts a new chunk, so that the earlier line is decided first.
     fn read(&self, input: impl BufRead, sender: &SyncSender<io::Result<Chunk>>) -> io::Result<()> {
         let mut splitter = Splitter::new(input, self.format.list_member(), self.format.other_list_member());
         let (mut lines, mut skipped, mut names) = (Vec::new(), 0, HashSet::new());

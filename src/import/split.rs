@@ -1,24 +1,23 @@
 //! Cuts a stream into the JSON of one person each, without holding more than one of them.
 //!
-//! Two shapes are told apart by their first byte: lines (NDJSON), and one document that is a list or holds it as a member
-//! (`{"users": […]}`). In lines a broken one is over at its end. In a document only strings and brackets are followed; what
-//! stands between them is judged by the reader of the one element, so that a broken element spoils more than itself only when
-//! its brackets do not match. Two things keep that in bounds. A string ends with its line at the latest, as it does in JSON.
-//! And in an indented list, where each element begins with a line that holds its bracket alone, the next such line ends
-//! an element that is not over; what was passed over is told. After a list the next list or document is read; anything else
-//! there is told.
+//! The first byte distinguishes two shapes: lines (NDJSON), and one document that is a list or holds it as a member
+//! (`{"users": […]}`). A broken line ends with the line. In a document only strings and brackets are tracked; the rest
+//! is left to the reader of each element, so that a broken element affects others only if its brackets do not match.
+//! Two rules limit that damage. A string ends with its line at the latest, as JSON requires. And in an indented list,
+//! where each element starts with a line that holds only its bracket, the next such line ends an unfinished element;
+//! what was skipped is reported. After a list the next list or document is read; anything else there is reported.
 
 use std::io::{self, BufRead};
 
 use super::fields::Problem;
 
-/// Longest text of one person, in bytes.
+/// The longest text of one person, in bytes.
 pub const LONGEST: usize = 1 << 20;
 
-/// The JSON of one person, or why it cannot be had.
+/// The JSON of one person, or why it cannot be read.
 #[derive(Debug)]
 pub struct Piece {
-    /// The line it begins on, from 1.
+    /// The line that it starts on, from 1.
     pub line: u64,
     /// Its bytes.
     pub text: Result<Vec<u8>, Problem>,
@@ -31,15 +30,16 @@ pub struct Splitter<R> {
     read: u64,
     shape: Option<Shape>,
     member: Option<&'static str>,
-    /// The member of a document that holds people who are passed over, and where one began that is not told yet.
+    /// The member of a document with people who are skipped; and the line where such a list started, until it is
+    /// reported.
     other: Option<&'static str>,
     passed_over: Option<u64>,
     start: LineStart,
-    /// How far an element is indented whose first line was read already, because it ended the one before.
+    /// The indentation of an element whose first line was already read, because it ended the element before.
     begun: Option<usize>,
 }
 
-/// How the current line begins: its indentation and the first bytes after it, without white space.
+/// The start of the current line: its indentation and the first bytes after it, without white space.
 struct LineStart {
     indent: usize,
     bytes: Vec<u8>,
@@ -59,15 +59,15 @@ impl LineStart {
     }
 }
 
-/// An element of a list while it is read.
+/// An element of a list being read.
 struct Element {
     line: u64,
     text: Option<Vec<u8>>,
     depth: usize,
     indent: usize,
-    /// Whether its bracket stands alone at the end of its first line.
+    /// Whether its first line contains only its bracket.
     opened_alone: bool,
-    /// Whether it is one of an indented list, as far as its lines tell.
+    /// Whether it is in an indented list, judging by its lines so far.
     indented: bool,
 }
 
@@ -76,7 +76,7 @@ impl Element {
         Self { line, text: Some(Vec::new()), depth: 0, indent, opened_alone: false, indented: false }
     }
 
-    /// One whose first line was read already.
+    /// An element whose first line was already read.
     fn begun(line: u64, indent: usize) -> Self {
         Self { text: Some(b"{\n".to_vec()), depth: 1, opened_alone: true, ..Self::new(line, indent) }
     }
@@ -85,8 +85,8 @@ impl Element {
         self.text.as_ref().is_some_and(|text| text.first() == Some(&b'{'))
     }
 
-    /// Looks at a line of it that is read; tells whether the next element begins on it. What is deeper in an indented list
-    /// is the element's own, and whatever else stands further out may be about something else than people.
+    /// Examines a line read within the element. Returns whether the next element starts on it. In an indented list,
+    /// deeper lines belong to the element; lines further out may belong to something other than people.
     fn is_ended_by(&mut self, line: u64, start: &LineStart) -> bool {
         let LineStart { indent, bytes } = start;
         if line == self.line {
@@ -107,27 +107,27 @@ enum Shape {
     Lines,
     /// Inside a list.
     List(Of),
-    /// Before the list of a document, an object whose member holds it.
+    /// Before the list of a document (an object with the list as a member).
     Document,
-    /// After it, inside the document still.
+    /// After that list, still inside the document.
     Rest,
-    /// After a whole list.
+    /// After a complete list.
     Between,
     Over,
 }
 
-/// Whose list it is.
+/// Where a list is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Of {
-    /// The file's.
+    /// At the top level of the file.
     File,
-    /// That of a document.
+    /// Inside a document.
     Document,
 }
 
 impl<R: BufRead> Splitter<R> {
-    /// Reads lines, or a list; with a `member`, an object with the list under that name too. A list beside it under the name
-    /// `other` is told, and passed over.
+    /// Reads lines or a list; with `member`, also an object that holds the list under that name. A second list under
+    /// the name `other` is reported and skipped.
     pub const fn new(input: R, member: Option<&'static str>, other: Option<&'static str>) -> Self {
         let start = LineStart { indent: 0, bytes: Vec::new() };
         Self { input, line: 1, read: 0, shape: None, member, other, passed_over: None, start, begun: None }
@@ -138,7 +138,7 @@ impl<R: BufRead> Splitter<R> {
         self.read
     }
 
-    /// The next piece; none at the end.
+    /// The next piece; `None` at the end.
     pub fn next_piece(&mut self) -> io::Result<Option<Piece>> {
         if self.shape.is_none() {
             self.refuse_foreign()?;
@@ -174,7 +174,7 @@ impl<R: BufRead> Splitter<R> {
         }
     }
 
-    /// A file in another encoding would give a refusal for each of its lines, and none of them the reason.
+    /// Refuses a file in another encoding, which would otherwise yield an error for every line without the real reason.
     fn refuse_foreign(&mut self) -> io::Result<()> {
         self.peek()?;
         let reason = match self.input.fill_buf()? {
@@ -217,7 +217,7 @@ impl<R: BufRead> Splitter<R> {
     }
 
     fn begin(&mut self) -> io::Result<Shape> {
-        // The byte order mark that some editors and exports put first.
+        // The byte order mark that some editors and exports write first.
         for mark in [0xef, 0xbb, 0xbf] {
             if self.peek()? != Some(mark) {
                 break;
@@ -234,7 +234,7 @@ impl<R: BufRead> Splitter<R> {
         })
     }
 
-    /// Goes on after a whole list: with the next one, as files that were put one behind the other have it.
+    /// Continues after a complete list with the next one, as in concatenated files.
     fn next_list(&mut self) -> io::Result<Option<Piece>> {
         let (shape, problem) = match (self.skip_space()?, self.begin()?) {
             (None, _) => (Shape::Over, None),
@@ -277,7 +277,8 @@ impl<R: BufRead> Splitter<R> {
         }
     }
 
-    /// Goes on to the list inside a document, or to the document's end after it. A document without one is a person itself.
+    /// Continues to the list inside a document, or after it to the document's end. A document without one is itself a
+    /// person.
     fn find_list(&mut self) -> io::Result<Option<Piece>> {
         let Some(wanted) = self.member else { return Ok(None) };
         self.skip_space()?;
@@ -332,7 +333,7 @@ impl<R: BufRead> Splitter<R> {
         Ok((!nothing).then(|| Piece { line, text: Err(Problem::of_line("is not whole: the file ends inside it")) }))
     }
 
-    /// The next element of a list; none at its end.
+    /// The next element of a list; `None` at its end.
     fn next_element(&mut self, of: Of) -> io::Result<Option<Piece>> {
         if let Some(indent) = self.begun.take() {
             return self.rest_of(Element::begun(self.line - 1, indent)).map(Some);
@@ -366,7 +367,7 @@ impl<R: BufRead> Splitter<R> {
                 b']' if element.depth == 0 => return Ok(element.into()),
                 b',' if element.depth == 0 => {
                     self.byte()?;
-                    // A member's name: the element was closed too early, and is none without its other members.
+                    // A member's name: the element was closed too early and continues.
                     if self.skip_space()? != Some(b'"') || !element.is_object() {
                         return Ok(element.into());
                     }
@@ -389,7 +390,7 @@ impl<R: BufRead> Splitter<R> {
         Ok(Piece { line: element.line, text: Err(problem) })
     }
 
-    /// An element that is not over where the next one begins, on the current line.
+    /// Reports an element that is incomplete where the next one starts, on the current line.
     fn broken(&mut self, element: &Element) -> io::Result<Piece> {
         let problem = Problem::of_line(format!("is not whole: the next one begins on line {}", self.line));
         self.byte()?;
@@ -397,7 +398,7 @@ impl<R: BufRead> Splitter<R> {
         Ok(Piece { line: element.line, text: Err(problem) })
     }
 
-    /// Takes a byte into the text, as long as the text is not too long.
+    /// Appends a byte to the text, unless the text is too long.
     fn keep(&mut self, text: &mut Option<Vec<u8>>) -> io::Result<()> {
         let byte = self.byte()?;
         if let (Some(kept), Some(byte)) = (text.as_mut(), byte) {
@@ -419,8 +420,8 @@ impl<R: BufRead> Splitter<R> {
         Ok(None)
     }
 
-    /// A string, to its closing quote or to the end of its line; its first bytes, without the quotes and with its escapes as
-    /// they are.
+    /// Reads a string to its closing quote or the end of its line. Returns its first bytes, without quotes and with
+    /// escapes unchanged.
     fn string(&mut self, text: &mut Option<Vec<u8>>) -> io::Result<Vec<u8>> {
         let mut start = Vec::new();
         self.keep(text)?;

@@ -1,8 +1,8 @@
-//! What a file is taken apart into.
+//! How a file is cut into pieces.
 
 use super::*;
 
-/// Line and text of each piece; a problem by its reason.
+/// Line and text of each piece; for a problem its reason.
 fn pieces(input: &[u8], member: Option<&'static str>) -> Vec<(u64, String)> {
     let mut splitter = Splitter::new(io::BufReader::with_capacity(3, input), member, Some("others"));
     let mut found = Vec::new();
@@ -101,7 +101,7 @@ fn what_follows_a_list_is_read_or_told() {
 fn a_broken_element_ends_where_the_next_one_begins() {
     let ended = |line: u64| format!("! is not whole: the next one begins on line {line}");
     let whole = "! is not whole: the file ends inside it";
-    // By name: what stands between the brackets of the list, how many elements come through, and the problems.
+    // By name: the content of the list's brackets, how many elements are read, and the problems.
     for (name, list, through, told) in [
         ("a missing bracket", "[\n {\n  \"a\": {\n },\n {\n  \"b\": 1\n }\n]", 1, vec![(2, ended(5))]),
         (

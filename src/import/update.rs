@@ -1,8 +1,8 @@
-//! Changes somebody who is known already, as a newer file tells of them.
+//! Changes a known person according to a newer file.
 //!
-//! What must always hold: an update gives and replaces, it never takes away. Passkeys, links and memberships are added
-//! (by [`plan`](super::plan), which also checked that none is another person's, and that there is room for attributes); a claim
-//! or attribute that the file leaves out stays; whoever was disabled here stays so.
+//! Invariants: an update adds and replaces, but never removes. Passkeys, links and memberships are added (by
+//! [`plan`](super::plan), which also checks that none belongs to another person, and that there is room for
+//! attributes); a claim or attribute missing from the file stays; a person disabled here stays disabled.
 
 use diesel::PgConnection;
 use serde_json::Map;
@@ -15,7 +15,7 @@ use crate::domain::user::{User, UserStatus};
 use crate::storage::people::{self, Person};
 use crate::storage::{StorageError, imports, passwords};
 
-/// What of a person is not as the file tells, beside what the plan's batch gives them.
+/// How a person differs from the file, apart from what the plan's batch adds.
 pub(super) struct Difference {
     user: User,
     claims: Option<StandardClaims>,
@@ -25,16 +25,16 @@ pub(super) struct Difference {
 }
 
 impl Difference {
-    /// Whether there is none.
+    /// Whether there is no difference.
     pub(super) const fn is_none(&self) -> bool {
         self.claims.is_none() && self.attributes.is_none() && !self.disabled && !self.password
     }
 }
 
-/// Compares; the person stays locked until the transaction ends.
+/// Compares a person with the file; they stay locked until the transaction ends.
 pub(super) fn compare(conn: &mut PgConnection, update: &Update) -> Result<Difference, StorageError> {
     let Update { person, record, .. } = update;
-    // Deleted between the look-up and now: decide anew.
+    // Deleted since the lookup: decide again.
     let stored =
         people::lock(conn, *person)?.ok_or_else(|| StorageError::Conflict { constraint: "users_pkey".to_owned() })?;
     let claims = claims(&stored, &record.claims).map_err(|error| StorageError::corrupt("users", person, error))?;
@@ -47,14 +47,14 @@ pub(super) fn compare(conn: &mut PgConnection, update: &Update) -> Result<Differ
     Ok(Difference { user: stored.user, claims, attributes, disabled, password })
 }
 
-/// The claims that a person gets, where they are others than those that they have.
+/// The person's new claims, if they change.
 fn claims(stored: &Person, told: &StandardClaims) -> Result<Option<StandardClaims>, ClaimError> {
     let mut changes: Map<_, _> = told.as_map().clone();
     let same_address = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
     let proven_here = stored.user.email_verified_at.is_some()
         && matches!((stored.claims.text("email"), told.text("email")), (Some(one), Some(other)) if same_address(one, other));
     if proven_here && !told.email_verified() {
-        // The other system knows less of this address than we do.
+        // The other system knows less about this address than we do.
         changes.remove("email");
         changes.remove("email_verified");
     }
@@ -63,15 +63,15 @@ fn claims(stored: &Person, told: &StandardClaims) -> Result<Option<StandardClaim
     Ok((settled(&claims) != settled(&stored.claims)).then_some(claims))
 }
 
-/// The attributes that a person gets, where they are others than those that they have.
+/// The person's new attributes, if they change.
 fn attributes(stored: &Person, told: &Attributes) -> Result<Option<Attributes>, StorageError> {
-    // The plan left room for them. Somebody was faster: decide anew.
+    // The plan checked that they fit, so somebody changed them since: decide again.
     let full = |_| StorageError::Conflict { constraint: "users_attributes_check".to_owned() };
     let attributes = stored.attributes.with(told).map_err(full)?;
     Ok((attributes != stored.attributes).then_some(attributes))
 }
 
-/// An address that is not proven is the same with a word on that and without.
+/// Removes a negative verification: an unverified address is the same with and without it.
 fn settled(claims: &StandardClaims) -> StandardClaims {
     let mut settled = claims.clone();
     if !settled.email_verified() {
@@ -80,7 +80,7 @@ fn settled(claims: &StandardClaims) -> StandardClaims {
     settled
 }
 
-/// Writes what the plan's batch does not: claims, attributes, status, password, and what the person was imported as.
+/// Writes what the plan's batch does not: claims, attributes, status, password, and the mark of the import.
 pub(super) fn write(
     conn: &mut PgConnection,
     update: &Update,

@@ -1,7 +1,7 @@
-//! Tells a client, server to server, that a session ended (OpenID Connect Back-Channel Logout 1.0).
+//! Notifies a client's server that a session ended (OpenID Connect Back-Channel Logout 1.0).
 //!
-//! The message is written by a trigger of the schema in the transaction that ends the session; here it is delivered. The
-//! logout token is signed for each attempt, because it lives for two minutes and its message for a day.
+//! The message is written by a trigger of the schema in the transaction that ends the session; here it is delivered.
+//! The logout token is signed for each attempt, because it is valid for two minutes and its message for a day.
 
 use std::sync::Arc;
 
@@ -15,13 +15,14 @@ use crate::domain::id::{SessionId, UserId};
 use crate::outbound::{Body, Outbound, OutboundError, Post};
 use crate::tokens::Mint;
 
-/// How often a client may refuse before it is given up: for some six minutes, by the pauses of the outbox.
+/// How often a client may refuse before the message is given up: for about six minutes, given the intervals of the
+/// outbox.
 const REFUSALS: i32 = 6;
 
-/// What the outbox calls these messages.
+/// The kind of these messages in the outbox.
 pub const KIND: &str = "backchannel_logout";
 
-/// What the outbox keeps of a logout.
+/// A logout message as stored in the outbox.
 #[derive(Debug, Deserialize)]
 struct Notice {
     session: SessionId,
@@ -29,26 +30,27 @@ struct Notice {
     client: String,
 }
 
-/// The lanes of one session's messages begin so.
+/// The prefix of the lanes of one session's messages.
 pub fn lanes_of(session: SessionId) -> String {
     format!("logout/{session}/")
 }
 
-/// The handler.
+/// Delivers back-channel logout messages.
 pub struct Backchannel {
     /// Signs the logout tokens.
     pub mint: Arc<Mint>,
-    /// Knows where clients are told.
+    /// Knows the clients' logout URLs.
     pub clients: Arc<Clients>,
     /// Sends the logout tokens.
     pub outbound: Outbound,
 }
 
 impl Backchannel {
-    /// One attempt, the how manieth (§2.5, §2.8). A refusal may pass: clients answer so also when their logout failed.
+    /// Makes one attempt, of which `attempt` is the number (§2.5, §2.8). A refusal may be temporary: clients also
+    /// refuse if their own logout failed.
     ///
     /// # Errors
-    /// [`Undelivered`], unless the client took the token.
+    /// [`Undelivered`], unless the client accepted the token.
     pub async fn deliver(&self, payload: &Value, attempt: i32, now: Time) -> Result<(), Undelivered> {
         let notice = Notice::deserialize(payload)
             .map_err(|error| Undelivered::Never(format!("the message cannot be read: {error}")))?;
@@ -65,7 +67,7 @@ impl Backchannel {
             .map_err(|error| Undelivered::Again(error.to_string()))?;
         let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
         let usual = Post::new(uri, "application/x-www-form-urlencoded", form.into_bytes(), KIND);
-        // The status says whether it was taken; what else the answer says is nobody's concern.
+        // The status says whether the token was accepted; the rest of the response is ignored.
         match self.outbound.post(Post { answer: Body::Ignored, ..usual }).await {
             Ok(_) => Ok(()),
             Err(OutboundError::Status(400)) => {

@@ -1,21 +1,22 @@
-//! Tells clients' pages in the person's browser that a session ended (OpenID Connect Front-Channel Logout 1.0): the page
-//! after signing out loads an address of each client in an unseen frame.
+//! Notifies clients' pages in the person's browser that a session ended (OpenID Connect Front-Channel Logout 1.0): the
+//! page shown after signing out loads a URL of each client in a hidden frame.
 
 use url::{Host, Url};
 
 use crate::domain::client::Client;
 use crate::domain::id::SessionId;
 
-/// A frame to load, and the source that the page's policy must let it come from.
+/// A frame to load, and the source that the page's Content Security Policy must allow for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The address.
+    /// The URL.
     pub address: String,
-    /// Its origin; the scheme alone for an IPv6 host, whose address a policy cannot write (Content Security Policy Level 3 §2.3.1).
+    /// Its origin; for an IPv6 host only the scheme, because a policy cannot contain its address (Content Security
+    /// Policy Level 3 §2.3.1).
     pub origin: String,
 }
 
-/// The frame of a client, if it has one; with `iss` and `sid` when it wants them (§2), and nothing more.
+/// The frame of a client, if it has one. `iss` and `sid` are added if it requires them (§2), and nothing else.
 pub fn frame(client: &Client, issuer: &str, session: SessionId) -> Option<Frame> {
     let mut address = Url::parse(client.definition.frontchannel_logout_uri.as_deref()?).ok()?;
     if client.definition.frontchannel_logout_session_required {

@@ -1,9 +1,9 @@
-//! Signing out, and telling everybody who must know: what a client's request to sign somebody out means (RP-Initiated
-//! Logout 1.0, here), our servers to clients' servers ([`backchannel`]), the browser to clients' pages ([`frontchannel`]),
-//! and pages that look for themselves ([`session_state`]).
+//! Signing out, and notifying everybody who must know: requests of clients to sign somebody out (RP-Initiated Logout
+//! 1.0, here), messages to clients' servers ([`backchannel`]), frames for clients' pages ([`frontchannel`]), and pages
+//! that check for themselves ([`session_state`]).
 //!
-//! What must always hold: nobody is sent to an address that is not, byte for byte, one of the client's; only a genuine ID
-//! token of the very person who is signed in ends their session without a question.
+//! What must always hold: nobody is redirected to an address that is not, byte for byte, one of the client's; only a
+//! genuine ID token of the very person who is signed in ends their session without confirmation.
 
 pub mod backchannel;
 pub mod frontchannel;
@@ -21,22 +21,22 @@ use crate::tokens::Mint;
 use crate::tokens::verifier::places;
 use crate::web::form::Form;
 
-/// What a client asks for (RP-Initiated Logout §2). `logout_hint` and `ui_locales` change nothing: there is one account in
-/// a browser, and its own languages choose the page's.
+/// The parameters of a request (RP-Initiated Logout §2). `logout_hint` and `ui_locales` have no effect: a browser has
+/// only one account, and the browser's own languages determine the language of the page.
 #[derive(Clone, Debug, Default)]
 pub struct LogoutRequest<'a> {
-    /// An ID token that we gave the client.
+    /// An ID token that was issued to the client.
     pub hint: Option<&'a str>,
     /// The client.
     pub client_id: Option<&'a str>,
-    /// Where the person is to go afterwards.
+    /// Where the person is redirected afterwards.
     pub redirect_uri: Option<&'a str>,
-    /// Goes there unchanged.
+    /// Returned there unchanged.
     pub state: Option<&'a str>,
 }
 
 impl<'a> LogoutRequest<'a> {
-    /// The names of the parameters that are read, for a form that carries them on.
+    /// The names of the parameters that are read, for a form that repeats them.
     pub const NAMES: [&'static str; 4] = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
 
     /// Reads the parameters.
@@ -46,22 +46,25 @@ impl<'a> LogoutRequest<'a> {
     }
 }
 
-/// What a request turned out to be.
+/// What a request means.
 #[derive(Clone, Debug, Default)]
 pub struct Understood {
-    /// The client that asks, as far as it is known.
+    /// The client that sent it, if it is known.
     pub client: Option<Arc<Client>>,
-    /// Whom a genuine hint is about; none: it is not known who sent the request, so the person must be asked.
+    /// The subject of a genuine hint. `None` if the sender of the request is not proven, so that the person must
+    /// confirm.
     pub subject: Option<String>,
-    /// The session that the hint is from; none where the tokens outlive it.
+    /// The session that the hint was issued in. `None` if its tokens outlive the session.
     pub session: Option<String>,
-    /// The client's own address that was asked for. None for any other, and next to a hint that is not genuine.
+    /// The requested address, if it is one of the client's. `None` for any other address, and if there is a hint that
+    /// is not genuine.
     pub redirect_uri: Option<String>,
 }
 
 impl Understood {
-    /// Whether the request may end this session without a question. A hint that is kept from an earlier session would sign the
-    /// person out for ever, from any page that leads here (RP-Initiated Logout §4).
+    /// Whether the request may end this session without confirmation. The hint must be of this session: otherwise
+    /// anybody who kept an old one could sign the person out at any time, from any page that leads here (RP-Initiated
+    /// Logout §4).
     pub fn is_about(&self, session: &Session, mint: &Mint) -> bool {
         match (&self.client, &self.subject) {
             (Some(client), Some(subject)) => {
@@ -73,8 +76,8 @@ impl Understood {
     }
 }
 
-/// Reads a request. A hint that is not genuine, or is not for the client that is named, makes it a request of nobody; an
-/// address that is not the client's takes away what the hint proved.
+/// Interprets a request. If a hint is not genuine, or was not issued to the named client, the sender is unknown; if the
+/// address is not the client's, the hint counts as no proof.
 pub fn understand(request: &LogoutRequest<'_>, clients: &Clients, mint: &Mint, now: Time) -> Understood {
     let (client_id, subject, session) = match request.hint {
         None => (request.client_id.map(ToOwned::to_owned), None, None),
@@ -92,7 +95,7 @@ pub fn understand(request: &LogoutRequest<'_>, clients: &Clients, mint: &Mint, n
     }
 }
 
-/// What a genuine ID token says, expired or not.
+/// The contents of a genuine ID token, whether or not it has expired.
 struct Hint {
     client: String,
     subject: String,
@@ -118,17 +121,18 @@ fn read_hint(hint: &str, client: Option<&str>, mint: &Mint, now: Time) -> Option
     }
 }
 
-/// An address of the client's with `state` and nothing more. Text, not a parsed URL: the client's own bytes stay.
+/// An address of the client's with `state` added. It is handled as text, not as a parsed URL, so that the client's own
+/// bytes remain.
 pub fn with_state(uri: &str, state: Option<&str>) -> String {
     let Some(state) = state else { return uri.to_owned() };
     let state: String = url::form_urlencoded::byte_serialize(state.as_bytes()).collect();
-    // A plus is a space only to those who read a form.
+    // A plus sign is a space only in form encoding.
     let state = state.replace('+', "%20");
     format!("{uri}{}state={state}", if uri.contains('?') { '&' } else { '?' })
 }
 
-/// What discovery says of all this. Browsers without third-party cookies break the session iframe, so it is only told of
-/// where an operator wants it.
+/// The logout part of the discovery document. The session iframe does not work in browsers without third-party cookies,
+/// so it is listed only if an operator wants it.
 pub fn metadata(issuer: &str, check_iframe: bool) -> Vec<(&'static str, Value)> {
     let mut metadata = vec![
         ("backchannel_logout_supported", json!(true)),

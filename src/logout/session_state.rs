@@ -1,7 +1,8 @@
-//! Session management (OpenID Connect Session Management 1.0): pages of clients ask an unseen page of ours whether somebody
-//! signed in or out here since, and the page compares hashes without asking the server.
+//! Session management (OpenID Connect Session Management 1.0): pages of clients ask a hidden page of ours whether
+//! somebody has signed in or out here since, and that page compares hashes without asking the server.
 //!
-//! The browser state is a cookie that script may read. It is no secret and opens nothing: a keyed hash of the session's id.
+//! The browser state is a cookie that scripts can read. It is not secret and gives access to nothing: it is a keyed
+//! hash of the session's ID.
 
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
@@ -9,23 +10,23 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::id::SessionId;
 
-/// Makes browser states.
+/// Computes browser states.
 pub struct BrowserStates(hmac::Key);
 
 impl BrowserStates {
-    /// With the key derived for this purpose.
+    /// `key` is the key derived for this purpose.
     pub fn new(key: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// The browser state while this session lives there: what the cookie holds.
+    /// The browser state of this session: the value of the cookie.
     pub fn of(&self, session: SessionId) -> String {
         URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, session.uuid().as_bytes()))
     }
 }
 
-/// The `session_state` of an authorization answer (§3): what the client's page sends to ours, which computes it again.
-/// `origin` is that of the redirect URI. A fresh salt each time, so that clients cannot compare notes.
+/// The `session_state` of an authorization response (§3): the client's page sends it to ours, which computes it again.
+/// `origin` is that of the redirect URI. The salt is new each time, so that clients cannot compare their values.
 pub fn session_state(client_id: &str, origin: &str, browser_state: &str) -> String {
     salted(client_id, origin, browser_state, &URL_SAFE_NO_PAD.encode(crate::random::bytes::<16>()))
 }

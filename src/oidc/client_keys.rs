@@ -1,4 +1,4 @@
-//! The public keys of clients: from their definition, or fetched from their `jwks_uri` and kept for a while.
+//! The public keys of clients: from their definition, or fetched from their `jwks_uri` and cached for a while.
 
 use std::sync::Arc;
 
@@ -8,27 +8,27 @@ use crate::outbound::Outbound;
 use crate::outbound::key_sets::{KeySets, KeySetsError};
 use crate::tokens::key_set::KeySet;
 
-/// Why there are no keys.
+/// Why a client's keys are not available.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientKeysError {
     /// The client has none.
     #[error("the client has no keys")]
     None,
-    /// They are not to be had.
+    /// They could not be fetched or parsed.
     #[error(transparent)]
     Keys(#[from] KeySetsError),
 }
 
-/// The sets at hand.
+/// The key sets that have been fetched.
 pub struct ClientKeys(KeySets);
 
 impl ClientKeys {
-    /// Nothing fetched yet.
+    /// Starts with nothing fetched.
     pub fn new(outbound: &Outbound, clock: Clock) -> Self {
         Self(KeySets::new(outbound, clock, "client_keys"))
     }
 
-    /// A client's keys.
+    /// Returns the keys of a client.
     pub async fn of(&self, client: &Client) -> Result<Arc<KeySet>, ClientKeysError> {
         if let Some(jwks) = &client.definition.jwks {
             return Ok(Arc::new(KeySet::parse(jwks.to_string().as_bytes()).map_err(KeySetsError::from)?));
@@ -37,7 +37,8 @@ impl ClientKeys {
         Ok(self.0.of(&client.id, uri).await?)
     }
 
-    /// The keys once more, after a token named one that is not in the set: none when there is nothing newer to be had now.
+    /// Fetches the keys again, after a token named a key that is not in the set. `None` if no newer ones are available
+    /// now.
     pub async fn newer(&self, client: &Client) -> Option<Arc<KeySet>> {
         let uri = client.definition.jwks_uri.as_deref().filter(|_| client.definition.jwks.is_none())?;
         self.0.newer(&client.id, uri).await

@@ -1,8 +1,9 @@
-//! Device authorization (RFC 8628): a device without a keyboard asks here, a person says yes or no on another one.
+//! Device authorization (RFC 8628): a device without a keyboard asks here, and a person approves or denies it on
+//! another device.
 //!
-//! What must always hold: only clients that are registered for it may ask, and never for what administers this server; the
-//! person's side happens in one signed-in browser session, the first that enters the code; wrong codes are counted under a
-//! lock, before the next one is tried.
+//! What must always hold: only clients that are registered for this grant may ask, and never for administration scopes;
+//! the person's part takes place in a single signed-in browser session, the first one that enters the code; wrong codes
+//! are counted under a lock before the next one is tried.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::Duration;
@@ -27,32 +28,32 @@ use crate::web::error::{Failure, Kind, OAuthFailure};
 use crate::web::form::{Form, OAuthForm};
 use crate::web::limits::{Class, Limits};
 
-/// Where people enter codes, below our public URL.
+/// Where people enter codes, relative to our public URL.
 pub const PAGE: &str = "/device";
 
-/// How often a code for people is drawn again because another device has it.
+/// How many user codes are tried before giving up, if other devices already have them.
 const DRAWS: usize = 4;
 
-/// Answer of the device authorization endpoint (RFC 8628 §3.2).
+/// The device authorization response (RFC 8628 §3.2).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeviceAuthorization {
-    /// What the device polls the token endpoint with.
+    /// The code with which the device polls the token endpoint.
     pub device_code: String,
-    /// What the person enters.
+    /// The code that the user enters.
     pub user_code: String,
-    /// Where they enter it.
+    /// The URL of the page where the user enters the code.
     pub verification_uri: String,
-    /// The same with the code in it, for a QR code; the page still asks.
+    /// The same URL with the code included, for a QR code. The page still asks the user to confirm.
     pub verification_uri_complete: String,
-    /// Life of both codes, in seconds.
+    /// Lifetime of both codes, in seconds.
     pub expires_in: i64,
-    /// Seconds to wait between polls.
+    /// Minimum number of seconds between polling requests.
     pub interval: i32,
 }
 
-/// Begins device authorization (RFC 8628 §3.1).
+/// Begins the device authorization flow (RFC 8628 §3.1).
 #[utoipa::path(post, path = "/oauth/device", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`scope` and `resource`, both optional, and the client's authentication as at the token endpoint"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`scope` and `resource`, both optional, and the client authentication, as for the token endpoint"),
     responses((status = 200, body = DeviceAuthorization), (status = 400, description = "`unauthorized_client`, `invalid_scope`, `invalid_target`, …"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
@@ -85,7 +86,7 @@ fn read(room: &Oidc, client: &AuthenticatedClient, form: &Form, origin: &Provena
         Failure::new(kind, refusal.description())
     })?;
     let audience = audience(client, &scopes, &resources, issuer);
-    // Devices rarely call themselves something that browsers do.
+    // Devices rarely send a user agent that is known from browsers.
     let device = origin.user_agent.clone().filter(|words| words != "Unknown");
     Ok(DeviceRequest { scopes, audience, device })
 }
@@ -136,19 +137,19 @@ async fn begin(
     })
 }
 
-/// What comes of an entered code.
+/// The outcome of entering a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a code that was not taken must be told"]
 pub enum Opening {
-    /// The session may answer it now.
+    /// The session may now answer the request.
     Opened,
-    /// It is wrong, too old, used, or another session's.
+    /// The code is wrong, expired, already used, or claimed by another session.
     Unusable,
-    /// No code is tried now.
+    /// Too many wrong codes: no code is accepted for now.
     Halted(Halt),
 }
 
-/// A device as its page shows it, with its client.
+/// A device as shown on its page, with its client.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The device.
@@ -158,7 +159,7 @@ pub struct Opened {
 }
 
 impl Oidc {
-    /// Tries a code that somebody entered, and gives its device to their session.
+    /// Tries a code that somebody entered, and binds its device to their session.
     pub async fn open_device(
         &self,
         identity: &Identity,
@@ -190,7 +191,7 @@ impl Oidc {
             .await
     }
 
-    /// The device that a session opened, while its client may still have one.
+    /// The device that a session has claimed, as long as its client may use the device grant.
     pub async fn opened_device(&self, identity: &Identity, code: UserCode) -> Result<Option<Opened>, StorageError> {
         let (now, session) = (self.clock.now(), identity.session.id);
         let device = self.db.run(move |conn| device_codes::find_claimed(conn, &code, session, now)).await?;
@@ -201,8 +202,8 @@ impl Oidc {
         }))
     }
 
-    /// Writes the answer of the session that opened a device, and what it allows from now on; `false` when there is
-    /// nothing to answer any more.
+    /// Stores the answer of the session that claimed a device, and remembers what the person allowed. Returns `false`
+    /// if there is nothing left to answer.
     pub async fn answer_device(
         &self,
         identity: &Identity,
@@ -238,7 +239,7 @@ impl Oidc {
     }
 }
 
-/// Minutes after which a wrong code no longer counts.
+/// The minutes after which a wrong code no longer counts.
 pub fn halt_minutes() -> u64 {
     let life: Duration = device::life();
     u64::try_from(life.num_minutes()).unwrap_or_default()

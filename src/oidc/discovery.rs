@@ -1,9 +1,9 @@
-//! What this server can do, told to everybody: `/.well-known/openid-configuration` (OpenID Connect Discovery §4) and
-//! `/.well-known/oauth-authorization-server` (RFC 8414), the same bytes.
+//! The server metadata: `/.well-known/openid-configuration` (OpenID Connect Discovery §4) and
+//! `/.well-known/oauth-authorization-server` (RFC 8414), with identical bytes.
 //!
-//! What must hold: the document is made once from the configuration, never from a request; it lists only what is switched
-//! on, in the words of the room that does it. To add an endpoint: a row in [`ENDPOINTS`]. To add an ability: a line in the
-//! part it belongs to, from the constant that its room decides by.
+//! What must always hold: the document is built once from the configuration, never from a request; it lists only what
+//! is switched on, using the constants of the room that implements it. To add an endpoint: a row in [`ENDPOINTS`]. To
+//! add a capability: a line in the section it belongs to, from the constant that its room goes by.
 
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Duration;
@@ -21,7 +21,7 @@ use crate::web::cached;
 
 const REGISTER: &str = "/oauth/register";
 
-/// The members that name an endpoint, with its path.
+/// The metadata members that name an endpoint, with its path.
 pub const ENDPOINTS: [(&str, &str); 10] = [
     ("authorization_endpoint", "/oauth/authorize"),
     ("token_endpoint", "/oauth/token"),
@@ -35,58 +35,58 @@ pub const ENDPOINTS: [(&str, &str); 10] = [
     ("registration_endpoint", REGISTER),
 ];
 
-/// What the document is made from, beside the routes.
+/// What the document is built from, besides the routes.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
     /// Our issuer URL.
     pub issuer: String,
-    /// What signs tokens and answers.
+    /// The algorithms that sign tokens and responses.
     pub algorithms: Vec<Algorithm>,
     /// Whether clients may register themselves.
     pub registration: bool,
-    /// Whether a client may be the address of the document that describes it.
+    /// Whether a client ID may be the address of the client's metadata document.
     pub metadata_documents: bool,
-    /// Whether people may make accounts.
+    /// Whether people may create accounts.
     pub sign_up: bool,
-    /// Whether pages of clients may watch the session in an unseen page of ours.
+    /// Whether clients may watch the session through a hidden page of ours (`check_session_iframe`).
     pub check_iframe: bool,
     /// Whether any token may be exchanged for another.
     pub token_exchange: bool,
-    /// Whether tokens of others are taken as grants.
+    /// Whether tokens of other issuers are accepted as grants.
     pub jwt_bearer: bool,
-    /// Whether identity assertions are given for others.
+    /// Whether this server issues identity assertions for other servers.
     pub gives_assertions: bool,
-    /// Whether identity assertions of others are taken.
+    /// Whether identity assertions of other issuers are accepted.
     pub takes_assertions: bool,
 }
 
-/// The published documents, as bytes, and how long answers may be cached.
+/// The published document, as bytes, and how long responses may be cached.
 #[derive(Clone, Debug)]
 pub struct Published {
     body: String,
     etag: String,
-    /// How long key sets may be cached, in seconds: a new key is published for longer before it signs.
+    /// How long key sets may be cached, in seconds. A new key is published for longer than this before it signs.
     pub keys_max_age: i64,
 }
 
-/// Longest time that public documents are cached.
+/// The longest time that public documents may be cached.
 const MAX_AGE: Duration = Duration::minutes(5);
 
 impl Published {
-    /// Makes the document, once. `publish_before` is how long a new key is published before it signs.
+    /// Builds the document. `publish_before` is how long a new key is published before it signs.
     pub fn new(capabilities: &Capabilities, publish_before: Duration) -> Self {
         let body = Value::Object(document(capabilities)).to_string();
         Self { etag: etag(&body), body, keys_max_age: MAX_AGE.min(publish_before).num_seconds() }
     }
 }
 
-/// The server's metadata (OpenID Connect Discovery §4.2).
+/// Returns the OpenID Provider metadata (OpenID Connect Discovery §4.2).
 #[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "OAuth", responses((status = 200, description = "OpenID provider metadata")))]
 pub async fn openid(request: HttpRequest, room: Room) -> HttpResponse {
     answer(&request, &room)
 }
 
-/// The same for clients that speak OAuth only (RFC 8414 §3).
+/// Returns the authorization server metadata (RFC 8414 §3). Identical to the OpenID Provider metadata.
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "OAuth", responses((status = 200, description = "Authorization server metadata")))]
 pub async fn oauth(request: HttpRequest, room: Room) -> HttpResponse {
     answer(&request, &room)
@@ -146,7 +146,7 @@ fn tokens(capabilities: &Capabilities) -> Value {
     })
 }
 
-/// RS256 first: the one that everybody understands.
+/// RS256 first, because every client supports it.
 fn names(algorithms: &[Algorithm]) -> Vec<&'static str> {
     [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]
         .into_iter()
@@ -158,7 +158,7 @@ fn names(algorithms: &[Algorithm]) -> Vec<&'static str> {
 fn clients(capabilities: &Capabilities) -> Value {
     let confidential = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
     let all: Vec<&str> = confidential.into_iter().chain(["none"]).collect();
-    // RS256 is taken of old clients, but not offered: FAPI 2.0 §5.4 refuses it.
+    // RS256 is accepted from old clients but not advertised: FAPI 2.0 §5.4 forbids it.
     let algorithms: Vec<&str> = ASSERTION_ALGORITHMS
         .into_iter()
         .filter(|algorithm| *algorithm != Algorithm::RS256)
@@ -232,13 +232,13 @@ mod tests {
         for member in ["registration_endpoint", "check_session_iframe", "client_id_metadata_document_supported"] {
             assert!(!off.contains_key(member) && on.contains_key(member), "{member}");
         }
-        // Apps offer an account by it (Initiating User Registration 1.0 §4.1).
+        // Apps offer to create an account if it is advertised (Initiating User Registration 1.0 §4.1).
         let creates =
             |document: &Map<String, Value>| document["prompt_values_supported"].to_string().contains("create");
         assert!(!creates(&off) && creates(&on));
     }
 
-    /// RFC 8414 §2: empty lists are left out; the schema knows no null.
+    /// RFC 8414 §2: empty lists are omitted; the schema has no null.
     #[test]
     fn nothing_is_null_or_empty() {
         for (name, value) in document(&capabilities()) {

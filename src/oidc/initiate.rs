@@ -1,11 +1,12 @@
-//! Sign-in that begins elsewhere (OpenID Connect Core §4): a link of ours to an app brings the person there signed in.
+//! Sign-in initiated by a third party (OpenID Connect Core §4): a link of ours to an app takes the person there, signed
+//! in.
 
 use url::Url;
 
 use crate::domain::client::Client;
 
-/// Where a link to an app leads: to the address that begins a sign-in at us, if the app has one. `target` is the page of
-/// the app that the person wants to see.
+/// The URL of a link to an app: the address where the app starts a sign-in with us, if it has one. `target` is the page
+/// of the app that the person wants to see.
 pub fn login_url(client: &Client, issuer: &str, target: Option<&str>) -> Option<String> {
     let mut address = Url::parse(client.definition.initiate_login_uri.as_deref()?).ok()?;
     address.query_pairs_mut().append_pair("iss", issuer);

@@ -1,7 +1,8 @@
-//! `POST /oauth/introspect` (RFC 7662): may this token be relied on now?
+//! `POST /oauth/introspect` (RFC 7662): whether a token is active now.
 //!
-//! Only its client, and those its client or configuration lists, learn anything; to everybody else any token is inactive,
-//! and an inactive answer has no other member, whatever the reason. Who asks for it gets the answer signed (RFC 9701).
+//! Only the token's own client, and the clients that its configuration allows, learn anything; for everybody else any
+//! token is inactive. A response for an inactive token has no other member, whatever the reason. A caller that asks for
+//! it gets the response signed (RFC 9701).
 
 use actix_web::http::header::{ACCEPT, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -28,13 +29,14 @@ use crate::web::error::{Failure, OAuthFailure};
 use crate::web::form::OAuthForm;
 use crate::web::limits::{Class, Limits};
 
-/// The media type of a signed answer (RFC 9701 §5).
+/// The media type of a signed response (RFC 9701 §5).
 const SIGNED: &str = "application/token-introspection+jwt";
 
-/// Tells whether a token is active, and what it says; signed for a caller that accepts
-/// `application/token-introspection+jwt`.
+/// Returns whether a token is active and, if so, its properties.
+///
+/// The response is a signed JWT if the request accepts `application/token-introspection+jwt` (RFC 9701).
 #[utoipa::path(post, path = "/oauth/introspect", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`token`, and the client's authentication"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`token`, and the client authentication"),
     responses((status = 200, body = Introspection), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
@@ -85,14 +87,15 @@ async fn introspect(room: &Oidc, client: &AuthenticatedClient, token: &str) -> R
     Ok(None)
 }
 
-/// Who holds a live access token.
+/// The holder of a live access token.
 enum Holder {
     Person(Box<User>),
     /// The client itself.
     Client,
 }
 
-/// Who holds a token, if all that it hangs on is alive: its client, and its session with its owner.
+/// The holder of an access token, if everything the token depends on is alive: its client, and its session with the
+/// session's owner.
 async fn holder(room: &Oidc, claims: &AccessClaims, now: Time) -> Result<Option<Holder>, StorageError> {
     let Some(client) = room.clients.holder(&claims.client_id, claims.iat) else { return Ok(None) };
     match claims.sid.as_deref() {
@@ -119,7 +122,7 @@ async fn person(
     Ok(found.map(|(_, user)| user).filter(same).map(|user| Holder::Person(Box::new(user))))
 }
 
-/// When the token ends that would be taken for fresh ones now, if it is left unused; none of any other.
+/// The expiry of a refresh token that would be accepted now, if it is left unused. `None` for every other token.
 async fn end_of_leaf(room: &Oidc, claims: &RefreshClaims, now: Time) -> Result<Option<Time>, StorageError> {
     let Ok(id) = claims.fid.parse::<FamilyId>() else { return Ok(None) };
     let Some(stored) = room.db.run(move |conn| refresh_tokens::find(conn, id, now)).await? else { return Ok(None) };
@@ -150,8 +153,8 @@ fn access(claims: AccessClaims, holder: &Holder) -> Introspection {
     }
 }
 
-/// What people call the person (RFC 7662 §2.2), as far as the token's scopes tell: nobody learns here what userinfo would
-/// not say.
+/// The human-readable name of the person (RFC 7662 §2.2), within the token's scopes: introspection reveals nothing that
+/// userinfo would not.
 fn username(scope: &str, holder: &Holder) -> Option<String> {
     let Holder::Person(user) = holder else { return None };
     let scopes = Scopes::parse(scope).ok()?;
@@ -161,7 +164,8 @@ fn username(scope: &str, holder: &Holder) -> Option<String> {
     name.as_str().map(ToOwned::to_owned)
 }
 
-/// A token that is never replaced is printed with the end of its family, and ends before when it is left unused.
+/// A refresh token that is never rotated is printed with the expiry of its family, but expires earlier if it is left
+/// unused.
 fn refresh(claims: RefreshClaims, end: Time) -> Introspection {
     Introspection {
         active: true,

@@ -8,7 +8,7 @@ use super::Room;
 use crate::tokens::Keys;
 use crate::web::cached;
 
-/// The keys that verify our access and ID tokens.
+/// Returns the public keys that verify the access tokens and ID tokens of this server.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "OAuth", responses((status = 200, description = "A JWK set")))]
 pub async fn jwks(request: HttpRequest, room: Room, keys: web::Data<Arc<Keys>>) -> HttpResponse {
     let ring = keys.ring();

@@ -1,8 +1,9 @@
-//! The protocol's front desk: authorization requests, token endpoint, userinfo, introspection, revocation, metadata, key set.
+//! The OpenID Connect and OAuth endpoints: authorization, token, userinfo, introspection, revocation, metadata, key
+//! set.
 //!
-//! What must always hold: a client is authenticated before anything is looked at; each grant is one file; unknown,
+//! What must always hold: a client is authenticated before anything else is looked at; each grant is one file; unknown,
 //! expired and used grants look the same to the client and different in the log. To add a grant: a variant of
-//! [`token::TokenRequest`], a file in [`grants`].
+//! [`token::TokenRequest`], and a file in [`grants`].
 
 pub mod authorize;
 pub mod client_auth;
@@ -57,31 +58,31 @@ pub struct Oidc {
     pub mint: Arc<Mint>,
     /// Passkey ceremonies, for the passkey grant.
     pub ceremonies: Arc<Ceremonies>,
-    /// Reads clients from their documents, and fetches what clients refer to.
+    /// Reads clients from their metadata documents, and fetches what clients refer to.
     pub registration: Arc<Registration>,
     /// The public keys of clients.
     pub client_keys: ClientKeys,
-    /// Their logos, for the page that asks.
+    /// The logos of clients, for the consent page.
     pub logos: Logos,
-    /// Proofs of possession.
+    /// Verifies DPoP proofs of possession.
     pub dpop: Arc<Dpop>,
-    /// Others whose tokens are believed.
+    /// The issuers whose tokens are trusted.
     pub trusted_issuers: Arc<TrustedIssuers>,
-    /// Others that identity assertions of ours are for.
+    /// The servers for which identity assertions are issued.
     pub authorization_servers: Vec<AuthorizationServer>,
     /// Which tokens may be exchanged for which.
     pub exchange_rules: Vec<Rule>,
-    /// How often somebody may do what.
+    /// The rate limits.
     pub limits: Arc<Limits>,
-    /// How long a lost answer to a refresh may be asked for again.
+    /// How long a client that lost the response to a refresh may repeat the request.
     pub retry_window: Duration,
-    /// What everybody may know of this server.
+    /// The public metadata of this server.
     pub published: Published,
 }
 
 impl Oidc {
-    /// Whether a person may use a client: everybody may, unless it is for the members of groups. Asked whenever something
-    /// is issued, not only at the sign-in.
+    /// Whether a person may use a client: everybody may, unless the client is restricted to groups. Checked whenever
+    /// something is issued, not only at sign-in.
     pub async fn may_use(&self, client: &Client, user: UserId) -> Result<bool, StorageError> {
         if client.definition.allowed_groups.is_empty() {
             return Ok(true);
@@ -90,7 +91,7 @@ impl Oidc {
         self.db.run(move |conn| users::is_in_any(conn, user, &groups)).await
     }
 
-    /// Counts a request that names an app which is not known yet: reading its document costs more than a look-up.
+    /// Counts a request that names an app which is not known yet: fetching its document costs more than a look-up.
     ///
     /// # Errors
     /// `rate_limited`.
@@ -98,7 +99,7 @@ impl Oidc {
         if self.registration.may_fetch(id) { self.limits.check(Class::Start, network) } else { Ok(()) }
     }
 
-    /// A person's groups, when the ID token of this client tells them.
+    /// The person's groups, if this client's ID tokens contain them.
     pub async fn groups_for_id_token(
         &self,
         client: &Client,
@@ -111,11 +112,11 @@ impl Oidc {
         self.db.run(move |conn| users::groups_of(conn, user)).await
     }
 
-    /// How a client knows a person: their `sub` for it.
+    /// The person's `sub` for this client.
     pub fn subject(&self, client: &Client, user: UserId) -> String {
         self.mint.subject_of(client, user)
     }
 }
 
-/// The room, as handlers are given it.
+/// The room, as handlers receive it.
 pub type Room = actix_web::web::Data<Arc<Oidc>>;

@@ -1,8 +1,9 @@
-//! `POST /oauth/par` (RFC 9126): a client sends its authorization request itself, and the browser carries only a handle.
+//! `POST /oauth/par` (RFC 9126): a client sends its authorization request directly, and the browser carries only a
+//! reference to it.
 //!
-//! What must always hold: the request is checked here as the authorization endpoint would, so that what is stored is good,
-//! and a mistake is told to the client and not to a person; a handle is good for the client that pushed, for a minute, and
-//! for one code.
+//! What must always hold: the request is validated here as the authorization endpoint would, so that only a valid one
+//! is stored and errors are reported to the client, not to a person; the reference is valid for one minute, for one
+//! code, and only for the client that pushed the request.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::Duration;
@@ -24,25 +25,26 @@ use crate::web::error::{Failure, Kind, OAuthFailure};
 use crate::web::form::{Form, OAuthForm};
 use crate::web::limits::{Class, Limits};
 
-/// How long a request waits for the browser. A person may then take their time: the page they open keeps it.
+/// How long a request waits for the browser. The person may take longer than that: the page that they open keeps the
+/// request.
 const PATIENCE: Duration = Duration::seconds(60);
 
-/// Parameters that prove the client and are no part of its request.
+/// Parameters that authenticate the client and are not part of its request.
 const AUTHENTICATION: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
 
-/// Answer of the endpoint (RFC 9126 §2.2).
+/// The pushed authorization response (RFC 9126 §2.2).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Pushed {
-    /// The handle, for the authorization endpoint.
+    /// The `request_uri` to send to the authorization endpoint.
     pub request_uri: String,
-    /// Its life, in seconds.
+    /// Lifetime of the `request_uri`, in seconds.
     pub expires_in: i64,
 }
 
-/// Takes an authorization request from its client.
+/// Pushes an authorization request (RFC 9126).
 #[utoipa::path(post, path = "/oauth/par", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "The parameters of an authorization request, or `request` with all of them signed, and the client's authentication"),
-    responses((status = 201, body = Pushed), (status = 400, description = "Whatever the authorization endpoint would refuse, by the same code"), (status = 401, description = "`invalid_client`")))]
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "The parameters of an authorization request, or a signed request object that contains them as `request`, and the client authentication"),
+    responses((status = 201, body = Pushed), (status = 400, description = "The same error codes as the authorization endpoint, for an invalid request"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,
     room: Room,
@@ -64,7 +66,7 @@ pub async fn post(
     Ok(response.json(keep(&room, asked).await?))
 }
 
-/// The request, unfolded and checked.
+/// Reads and validates the request.
 async fn read(room: &Oidc, client: &AuthenticatedClient, form: &Form) -> Result<AuthorizationRequest, Failure> {
     if form.find("request_uri").is_some() {
         let words = "A pushed request cannot refer to another one: leave out request_uri.";
@@ -79,7 +81,7 @@ async fn read(room: &Oidc, client: &AuthenticatedClient, form: &Form) -> Result<
     authorize::read(room, client, &parameters, to, Delivery { pushed: true, signed }).map_err(refused)
 }
 
-/// The parameters in an object, which is used up: the handle stands for it from now on.
+/// The parameters in a request object. The object is marked as used: the reference takes its place.
 async fn pushed_object(room: &Oidc, client: &Client, object: &str) -> Result<Parameters, Failure> {
     let (parameters, once) = request_object::unfold(room, client, object).await?.map_err(refused)?;
     if let Some(once) = once {
@@ -91,7 +93,8 @@ async fn pushed_object(room: &Oidc, client: &Client, object: &str) -> Result<Par
     Ok(parameters)
 }
 
-/// The key that the code will be bound to: named, or proven by the push itself; both must agree (RFC 9449 §10.1).
+/// The key that the code will be bound to: either named, or proven by the pushed request itself. If both, they must
+/// agree (RFC 9449 §10.1).
 fn bound_key(named: Option<String>, proven: Option<&Jkt>) -> Result<Option<String>, Failure> {
     match (named, proven) {
         (Some(named), Some(proven)) if named != proven.as_str() => {
@@ -112,7 +115,7 @@ fn unsafe_place(problem: Unsafe) -> Failure {
     Failure::new(Kind::InvalidRequest, format!("The request is not acceptable: {problem}."))
 }
 
-/// A refusal of the authorization endpoint, as this endpoint tells it (RFC 9126 §2.3).
+/// Converts a refusal of the authorization endpoint to an error of this endpoint (RFC 9126 §2.3).
 fn refused(refusal: Refusal) -> Failure {
     let kind = Kind::ALL.iter().copied().find(|kind| kind.code() == refusal.code());
     Failure::new(kind.unwrap_or(Kind::InvalidRequest), refusal.description())

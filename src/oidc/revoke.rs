@@ -1,9 +1,9 @@
-//! `POST /oauth/revoke` (RFC 7009): a client gives back a token.
+//! `POST /oauth/revoke` (RFC 7009): a client revokes a token.
 //!
-//! The answer is 200 whether or not there was anything to revoke, so that nobody learns about other clients' tokens; a
-//! storage fault is 503, because the token may still work. A token takes its grant with it, whichever of the two kinds it is: the
-//! refresh family with all of its access tokens, and the session that exists through such tokens only. A browser's session is its
-//! owner's, and goes on.
+//! The response is 200 whether or not there was anything to revoke, so that nobody learns about other clients' tokens.
+//! A storage fault is 503, because the token may still work. Revoking either kind of token ends its grant: the refresh
+//! token family with all its access tokens, and a session that exists only through such tokens. A browser session
+//! belongs to the person and continues.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use diesel::PgConnection;
@@ -21,10 +21,10 @@ use crate::web::error::OAuthFailure;
 use crate::web::form::OAuthForm;
 use crate::web::limits::{Class, Limits};
 
-/// Revokes a token of the calling client.
+/// Revokes an access token or refresh token of the calling client, and with it the grant.
 #[utoipa::path(post, path = "/oauth/revoke", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`token`, and the client's authentication or `client_id`"),
-    responses((status = 200, description = "Revoked, or nothing to revoke"), (status = 401, description = "`invalid_client`"), (status = 503, description = "`temporarily_unavailable`: try again")))]
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`token`, and the client authentication or, for a public client, `client_id`"),
+    responses((status = 200, description = "The token was revoked, or there was nothing to revoke"), (status = 401, description = "`invalid_client`"), (status = 503, description = "`temporarily_unavailable`: try again")))]
 pub async fn post(
     request: HttpRequest,
     room: Room,
@@ -48,7 +48,7 @@ async fn revoke(
     let now = room.clock.now();
     let (ring, issuer) = (room.mint.keys().ring(), room.mint.issuer());
     let event = Event { client: Some(client.id.clone()), ..Event::new(EventKind::TokenRevoked, now, origin) };
-    // The hint of the request is not needed: the token's type is in its header.
+    // The hint of the request is not needed: the header of a token states its type.
     if let Ok(verified) = places::refresh_token(&ring, issuer, token, now) {
         return revoke_family(room, client, &verified.into_claims(), event).await;
     }
@@ -89,16 +89,16 @@ async fn revoke_access_token(
     else {
         return Ok(());
     };
-    // A client's token for itself has no session.
+    // A token that a client has for itself has no session.
     let subject = Some(session.map_or(claims.jti, |session| session.to_string()));
     let (client, now) = (client.id.clone(), event.at);
     let work = move |conn: &mut PgConnection| {
-        // Of another client's grant, where the token came of an exchange, nothing ends. The family comes before its session,
-        // as where a refresh token is given back at this moment.
+        // If the token came from an exchange, the grant may be another client's: then nothing ends. The family is
+        // locked before its session, in the same order as when a refresh token is revoked concurrently.
         if let Some(grant) = grant {
             refresh_tokens::revoke(conn, grant, Some(&client), "revoked by its client", now)?;
         }
-        // Only a session of the client's own ends with it; a browser's is its owner's.
+        // Only the client's own session ends; a browser session belongs to the person.
         if let Some(session) = session {
             sessions::revoke_of_client(conn, session, &client, now)?;
         }

@@ -1,4 +1,4 @@
-//! `POST /oauth/token`: read, authenticate the client, hand over to the grant.
+//! `POST /oauth/token`: parses the request, authenticates the client, and passes it on to the grant.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -15,50 +15,50 @@ use crate::web::error::{Failure, Kind, OAuthFailure};
 use crate::web::form::{Form, OAuthForm};
 use crate::web::limits::{Class, Limits};
 
-/// What is asked of the token endpoint.
+/// A request to the token endpoint.
 pub enum TokenRequest<'a> {
     /// Exchanges an authorization code.
     Code {
         /// The code.
         code: &'a str,
-        /// The redirect URI, once more.
+        /// The redirect URI of the authorization request, repeated.
         redirect_uri: Option<&'a str>,
         /// The PKCE verifier.
         verifier: Option<&'a str>,
-        /// Resources, if fewer than were allowed.
+        /// Resources, if fewer than were granted.
         resources: Vec<&'a str>,
     },
     /// Rotates a refresh token.
     Refresh {
         /// The token.
         token: &'a str,
-        /// Narrower scopes, if wanted.
+        /// Scopes, if fewer than were granted.
         scope: Option<Scopes>,
-        /// Resources, if fewer than were allowed.
+        /// Resources, if fewer than were granted.
         resources: Vec<&'a str>,
     },
-    /// Gives a client a token for itself.
+    /// Issues a client a token for itself.
     ClientCredentials {
         /// Scopes, if named.
         scope: Option<Scopes>,
         /// Resources that the token is for, if named (RFC 8707).
         resources: Vec<&'a str>,
     },
-    /// Asks whether a person has answered a device.
+    /// Asks whether a person has answered a device's request.
     Device {
-        /// The device's own code.
+        /// The device code.
         code: &'a str,
-        /// Resources, if fewer than were allowed.
+        /// Resources, if fewer than were granted.
         resources: Vec<&'a str>,
     },
-    /// Ends a passkey ceremony.
+    /// Completes a passkey ceremony.
     Passkey {
-        /// Its handle.
+        /// The ceremony's ID.
         ceremony: &'a str,
-        /// The browser's answer, JSON.
+        /// The browser's response, JSON.
         credential: &'a str,
     },
-    /// Gives an access token for a trusted issuer's token.
+    /// Issues an access token for a trusted issuer's token.
     Bearer {
         /// The token.
         assertion: &'a str,
@@ -67,11 +67,11 @@ pub enum TokenRequest<'a> {
         /// Resources that the token is for, if named (RFC 8707).
         resources: Vec<&'a str>,
     },
-    /// Gives a token for a token.
+    /// Exchanges a token for another.
     Exchange(token_exchange::Asked<'a>),
 }
 
-/// What is answered.
+/// The response.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
@@ -80,7 +80,7 @@ enum Answer {
 }
 
 impl<'a> TokenRequest<'a> {
-    /// Reads the form. A grant that nobody may use is none.
+    /// Parses the form. A grant type that no client can use here is unsupported.
     fn parse(room: &Oidc, form: &'a Form) -> Result<Self, Failure> {
         match form.get("grant_type")? {
             wire::AUTHORIZATION_CODE => Ok(Self::Code {
@@ -121,9 +121,9 @@ fn scope(form: &Form) -> Result<Option<Scopes>, Failure> {
     form.find("scope").map(|text| Scopes::parse(text).map_err(malformed)).transpose()
 }
 
-/// Gives tokens for a grant (RFC 6749 §3.2).
+/// Issues tokens for a grant (RFC 6749 §3.2).
 #[utoipa::path(post, path = "/oauth/token", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "`grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`; `grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; `grant_type=urn:ietf:params:oauth:grant-type:device_code` with `device_code`; `grant_type=urn:ietf:params:oauth:grant-type:token-exchange` with `subject_token` and `subject_token_type` (the answer then names `issued_token_type`), and with `audience=<bridge>` the bridge's `inputs`, a JSON object as text; `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer` with `assertion`; or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "The client authentication and one of these grants: `grant_type=authorization_code` with `code`, `redirect_uri` and `code_verifier`; `grant_type=refresh_token` with `refresh_token`; `grant_type=client_credentials`; `grant_type=urn:ietf:params:oauth:grant-type:device_code` with `device_code`; `grant_type=urn:ietf:params:oauth:grant-type:token-exchange` with `subject_token` and `subject_token_type` (the response then contains `issued_token_type`; with `audience=<bridge>`, `inputs` may contain the bridge's inputs as a JSON object); `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer` with `assertion`; or `grant_type=urn:passmint:params:oauth:grant-type:passkey` with `ceremony_id` and `credential`"),
     responses((status = 200, body = TokenResponse), (status = 400, description = "`invalid_grant`, `invalid_request`, `invalid_scope`, `invalid_dpop_proof`, `use_dpop_nonce`, …"), (status = 401, description = "`invalid_client`")))]
 pub async fn post(
     request: HttpRequest,

@@ -1,7 +1,8 @@
 //! `GET` and `POST /oauth/userinfo` (OpenID Connect Core §5.3): the claims about a person that an access token allows.
 //!
-//! What must hold: only an access token for this server, or for others as well, opens it, in the header or in a form body, never in the
-//! address and never a cookie; the answer has the `sub` of the ID token, and no claim that neither scope nor request allows.
+//! What must always hold: only an access token whose audience includes this server is accepted, in the header or in a
+//! form body, never in the URL and never as a cookie; the response has the same `sub` as the ID token, and only claims
+//! that the scopes or the claims request allow.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -16,22 +17,22 @@ use crate::web::cors::hold_to_its_pages;
 use crate::web::error::{Failure, Kind, OAuthFailure};
 use crate::web::form::{Form, MaybeForm};
 
-/// The media type of a signed answer (OpenID Connect Core §5.3.2).
+/// The media type of a signed response (OpenID Connect Core §5.3.2).
 const SIGNED: &str = "application/jwt";
 
-/// Tells the claims that an access token allows.
+/// Returns the claims about the user that the access token allows.
 #[utoipa::path(get, path = "/oauth/userinfo", tag = "OAuth",
-    responses((status = 200, description = "Claims with `sub`, as JSON; a signed JWT for clients that registered so"),
-        (status = 401, description = "`invalid_token`"), (status = 403, description = "`insufficient_scope`: it lacks `openid`")))]
+    responses((status = 200, description = "The claims, including `sub`, as JSON, or as a signed JWT if the client registered `userinfo_signed_response_alg`"),
+        (status = 401, description = "`invalid_token`"), (status = 403, description = "`insufficient_scope`: the access token lacks the scope `openid`")))]
 pub async fn get(request: HttpRequest, room: Room, guard: web::Data<Guard>) -> Result<HttpResponse, OAuthFailure> {
     answer(&request, &room, &guard, None).await
 }
 
-/// The same by POST; the token may be in the body as `access_token` (RFC 6750 §2.2).
+/// Returns the same claims by POST. The access token may be sent in the body as `access_token` (RFC 6750 §2.2).
 #[utoipa::path(post, path = "/oauth/userinfo", tag = "OAuth",
-    request_body(content = Option<Object>, content_type = "application/x-www-form-urlencoded", description = "`access_token`, unless it is in the header"),
-    responses((status = 200, description = "Claims with `sub`, as JSON; a signed JWT for clients that registered so"),
-        (status = 401, description = "`invalid_token`"), (status = 403, description = "`insufficient_scope`: it lacks `openid`")))]
+    request_body(content = Option<Object>, content_type = "application/x-www-form-urlencoded", description = "`access_token`, if it is not sent in the `Authorization` header"),
+    responses((status = 200, description = "The claims, including `sub`, as JSON, or as a signed JWT if the client registered `userinfo_signed_response_alg`"),
+        (status = 401, description = "`invalid_token`"), (status = 403, description = "`insufficient_scope`: the access token lacks the scope `openid`")))]
 pub async fn post(
     request: HttpRequest,
     room: Room,
@@ -65,7 +66,7 @@ async fn answer(
     })
 }
 
-/// The access token of a request, from the one place that has it.
+/// The access token of a request, which may be in one place only.
 async fn presented(request: &HttpRequest, guard: &Guard, form: Option<&Form>) -> Result<VerifiedAccess, Failure> {
     let in_address =
         url::form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == "access_token");

@@ -1,20 +1,20 @@
-//! Which addresses we connect to (RFC 6890): the table behind the guard against server-side request forgery.
+//! Which addresses we may connect to (RFC 6890): the table behind the guard against server-side request forgery.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Who is behind an address.
+/// The reach of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// The internet.
     Public,
     /// This machine or the operator's own network: only with `outbound.allow_private_addresses`.
     Private,
-    /// Nobody that we ever have business with: link-local (cloud metadata among them), multicast, reserved ranges, and
-    /// forms of IPv6 that hide another address.
+    /// Never contacted: link-local (including cloud metadata), multicast, reserved ranges, and forms of IPv6 that hide
+    /// another address.
     Never,
 }
 
-/// Judges an address.
+/// The reach of this address.
 pub fn reach(address: IpAddr) -> Reach {
     match address {
         IpAddr::V4(address) => reach_v4(address),
@@ -42,10 +42,10 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
     }
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] | [0xfc00..=0xfdff, ..] => Reach::Private,
-        // Protocol assignments (Teredo among them), documentation, 6to4.
+        // Protocol assignments (including Teredo), documentation, 6to4.
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => Reach::Never,
         [0x2000..=0x3fff, ..] => Reach::Public,
-        // The rest is no global unicast: NAT64, link-local, multicast, unspecified.
+        // Anything that is not global unicast: NAT64, link-local, multicast, unspecified.
         _ => Reach::Never,
     }
 }

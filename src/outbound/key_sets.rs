@@ -1,8 +1,8 @@
-//! Key sets of others, fetched from their addresses and kept for a while.
+//! Fetches and caches the key sets of other servers.
 //!
-//! What must always hold: however many requests name unknown keys, one address is asked at most once in [`PAUSE`] and by one
-//! request at a time; what is kept is bounded in number, size and age; an address that fails is not asked again at once, and
-//! the keys it gave before are used a while longer.
+//! Invariants: however many requests name unknown keys, an address is contacted at most once in [`PAUSE`], and by one
+//! request at a time; the cache is bounded in number, size and age; an address that fails is not contacted again at
+//! once, and its earlier keys are used a while longer.
 
 use std::sync::Arc;
 
@@ -14,35 +14,35 @@ use super::{Answer, Outbound, OutboundError, lru};
 use crate::clock::{Clock, Time};
 use crate::tokens::key_set::{KeySet, KeySetError};
 
-/// Shortest time between two fetches from one address, after a failure too.
+/// The shortest time between two fetches from one address, also after a failure.
 const PAUSE: Duration = Duration::seconds(30);
-/// How long a set is fresh whose answer does not say.
+/// How long a set is fresh if the response does not say, in seconds.
 const USUAL_LIFE: i64 = 600;
-/// Shortest and longest time that an answer may ask for, in seconds.
+/// The shortest and longest life that a response may set, in seconds.
 const LIFE: (i64, i64) = (60, 86_400);
-/// How long a set is used beyond its time while its address does not answer.
+/// How long a set is used after its expiry while its address does not respond.
 const STALE: Duration = Duration::hours(1);
-/// Owners whose sets are kept.
+/// The number of owners whose sets are cached.
 const CAPACITY: u64 = 1000;
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySetsError {
-    /// What it has is no key set.
+    /// The response is not a usable key set.
     #[error(transparent)]
     Unusable(#[from] KeySetError),
-    /// The address does not answer.
+    /// The address does not respond.
     #[error("the keys cannot be fetched: {0}")]
     Fetch(#[from] OutboundError),
-    /// The answer is of another type.
+    /// The response has another media type.
     #[error("the keys come with the media type {0:?}, not as JSON")]
     MediaType(String),
-    /// The address did not answer a moment ago.
+    /// The address failed a moment ago.
     #[error("the keys could not be fetched a moment ago")]
     Pause,
 }
 
-/// The sets at hand.
+/// The cached key sets.
 pub struct KeySets {
     outbound: Outbound,
     clock: Clock,
@@ -50,7 +50,7 @@ pub struct KeySets {
     kept: Cache<String, Arc<Mutex<Kept>>>,
 }
 
-/// What is known of one owner's address.
+/// The state of one owner's address.
 #[derive(Default)]
 struct Kept {
     uri: String,
@@ -73,18 +73,18 @@ impl Kept {
 }
 
 impl KeySets {
-    /// Nothing fetched yet. Its lookups are apart from all others. `purpose` is a fixed word for log and metrics.
+    /// An empty cache with DNS lookups of its own. `purpose` is a fixed word for log and metrics.
     pub fn new(outbound: &Outbound, clock: Clock, purpose: &'static str) -> Self {
         Self { outbound: outbound.apart(), clock, purpose, kept: lru(CAPACITY) }
     }
 
-    /// The keys of an owner, which are at this address now.
+    /// The keys of an owner, currently published at this address.
     ///
     /// # Errors
     /// [`KeySetsError`].
     pub async fn of(&self, owner: &str, uri: &str) -> Result<Arc<KeySet>, KeySetsError> {
         let slot = self.slot(owner);
-        // Held while fetching: whoever comes meanwhile waits for the same answer.
+        // Held while fetching, so that concurrent callers wait for the same response.
         let mut kept = slot.lock_owned().await;
         let now = self.clock.now();
         if kept.uri != uri {
@@ -100,7 +100,7 @@ impl KeySets {
         self.fetch(kept, now).await.or_else(|error| stale.ok_or(error))
     }
 
-    /// The keys once more, after a token named one that is not in the set: none when there is nothing newer to be had now.
+    /// Fetches the keys again, after a token named one that is not in the set; `None` if no newer set is available now.
     pub async fn newer(&self, owner: &str, uri: &str) -> Option<Arc<KeySet>> {
         let slot = self.slot(owner);
         let kept = slot.lock_owned().await;
@@ -115,8 +115,8 @@ impl KeySets {
         self.kept.get_with(owner.to_owned(), Arc::default)
     }
 
-    /// Fetches to the end, also when whoever asked is gone meanwhile: otherwise a caller that hangs up at once would keep
-    /// everybody else from asking.
+    /// Fetches to the end even if the caller is gone: otherwise a caller that always hangs up would prevent all others
+    /// from fetching.
     async fn fetch(&self, mut kept: OwnedMutexGuard<Kept>, now: Time) -> Result<Arc<KeySet>, KeySetsError> {
         let (outbound, purpose) = (self.outbound.clone(), self.purpose);
         let fetching = tokio::spawn(async move { kept.fetch(&outbound, purpose, now).await });
@@ -147,7 +147,7 @@ pub fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
-/// `max-age` within bounds.
+/// `max-age` within its limits.
 fn life(answer: &Answer) -> Duration {
     let directives = answer.cache_control.as_deref().unwrap_or_default().split(',').map(str::trim);
     let mut seconds = USUAL_LIFE;

@@ -1,8 +1,8 @@
-//! Logos of clients, fetched, checked and kept for a while, so that they become part of our own pages.
+//! Fetches, checks and caches the logos of clients, so that our own pages can embed them.
 //!
-//! What must always hold: a browser never asks a client's server for a picture (it would learn who is about to sign in, and
-//! when); only bitmaps are shown, told by their first bytes and not by what the answer says of itself, so no SVG with
-//! scripts and no HTML; and one address is asked by one request at a time and not again for a while.
+//! Invariants: a browser never requests a picture from a client's server, which would learn who is about to sign in,
+//! and when; only bitmaps are shown, recognised by their first bytes and not by the declared type, so no SVG with
+//! scripts and no HTML; an address is contacted by one request at a time, and not again for a while.
 
 use std::sync::Arc;
 use std::time::Duration as Wait;
@@ -18,21 +18,21 @@ use crate::clock::{Clock, Time};
 
 /// How long a picture is used before it is fetched again.
 const LIFE: Duration = Duration::days(1);
-/// How long an address is left alone that gave none.
+/// How long an address without a picture is not contacted again.
 const PAUSE: Duration = Duration::minutes(10);
 /// How long a page waits for a picture.
 const WAIT: Wait = Wait::from_secs(2);
-/// Clients whose pictures are kept, each of 64 KiB at most.
+/// The number of clients whose pictures are cached, of at most 64 KiB each.
 const CAPACITY: u64 = 200;
 
-/// The pictures at hand.
+/// The cached pictures.
 pub struct Logos {
     outbound: Outbound,
     clock: Clock,
     kept: Cache<String, Arc<Mutex<Kept>>>,
 }
 
-/// What is known of one client's address.
+/// The state of one client's address.
 #[derive(Default)]
 struct Kept {
     uri: String,
@@ -48,19 +48,19 @@ impl Kept {
 }
 
 impl Logos {
-    /// Nothing fetched yet. Its lookups are apart from all others.
+    /// An empty cache with DNS lookups of its own.
     pub fn new(outbound: &Outbound, clock: Clock) -> Self {
         Self { outbound: outbound.apart(), clock, kept: lru(CAPACITY) }
     }
 
-    /// A client's picture as a `data:` URL; none when there is none, or none in time.
+    /// A client's picture as a `data:` URL; `None` if there is none, or not in time.
     pub async fn of(&self, client: &str, uri: &str) -> Option<String> {
         let slot = self.kept.get_with(client.to_owned(), Arc::default);
         tokio::time::timeout(WAIT, self.fetched(&slot, uri)).await.ok().flatten()
     }
 
     async fn fetched(&self, slot: &Mutex<Kept>, uri: &str) -> Option<String> {
-        // Held while fetching: whoever comes meanwhile waits for the same answer.
+        // Held while fetching, so that concurrent callers wait for the same response.
         let mut kept = slot.lock().await;
         let now = self.clock.now();
         if kept.uri != uri {
@@ -83,7 +83,7 @@ fn data_url(bytes: &[u8]) -> Option<String> {
     Some(format!("data:{};base64,{}", media_type(bytes)?, STANDARD.encode(bytes)))
 }
 
-/// What a picture is by its first bytes (MIME Sniffing §6.1); none for everything that is no bitmap.
+/// The type of a picture by its first bytes (MIME Sniffing §6.1); `None` for anything but bitmaps.
 fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),

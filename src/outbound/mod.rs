@@ -1,9 +1,9 @@
-//! Everything that we fetch from others or send to them.
+//! All requests that we send to other servers.
 //!
-//! What must always hold: an address that somebody else chose never leads into the operator's network. So a name is resolved
-//! once, each address is judged ([`address`]), and the connection goes to that very address. Nothing is followed (no
-//! redirects), nothing is taken from the environment (no proxies), nothing is decompressed, and time and size have ends.
-//! What comes back is shown to nobody but the log.
+//! Invariants: an address chosen by somebody else never leads into the operator's network. So a name is resolved once,
+//! each address is checked ([`address`]), and the connection goes to exactly that address. Redirects are not followed,
+//! proxies of the environment are not used, nothing is decompressed, and time and size are limited. Responses are not
+//! shown to whoever caused the request; failures are logged.
 
 pub mod address;
 pub mod key_sets;
@@ -34,26 +34,26 @@ use url::{Host, Url};
 
 use self::address::{Reach, reach};
 
-/// Longest time for everything: name, connection, TLS, answer.
+/// The longest time for a whole request: name, connection, TLS, response.
 const TIME: Duration = Duration::from_secs(5);
-/// Largest body that is read.
+/// The largest body that is read.
 const MOST: usize = 64 * 1024;
-/// Largest head of an answer.
+/// The largest head of a response.
 const MOST_HEAD: usize = 16 * 1024;
-/// Names that may be looked up at the same time on one side: a resolver that hangs holds a thread.
+/// The number of names that may be resolved at once for one purpose: a resolver that hangs blocks a thread.
 const LOOKUPS: usize = 32;
-/// Addresses of one name that are tried.
+/// The number of addresses of one name that are tried.
 const TRIES: usize = 3;
-/// How we name ourselves.
+/// Our `User-Agent`.
 const USER_AGENT: &str = concat!("passmint/", env!("CARGO_PKG_VERSION"));
 
-/// Why nothing came back.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
-    /// Not an address that we fetch from: another scheme, a user name, no host.
+    /// Not a URL that we fetch: another scheme, a user name, no host.
     #[error("the address is not an https URL without user name")]
     Address,
-    /// It leads where we do not go.
+    /// It leads to an address that we do not contact.
     #[error(
         "the address is private or reserved; outbound.private_hosts or outbound.allow_private_addresses would allow private ones"
     )]
@@ -61,28 +61,28 @@ pub enum OutboundError {
     /// No such name.
     #[error("the name cannot be resolved")]
     Name,
-    /// Nobody there, or no trust in its certificate.
+    /// Nothing listens there, or its certificate is not trusted.
     #[error("no connection: {0}")]
     Connection(#[from] std::io::Error),
-    /// Not HTTP, or cut off.
+    /// Not HTTP, or truncated.
     #[error("no proper answer: {0}")]
     Http(#[from] hyper::Error),
     /// It took too long.
     #[error("no answer in time")]
     TimedOut,
-    /// It is too much.
+    /// The response is too large.
     #[error("the answer is larger than 64 KiB")]
     TooLarge,
-    /// It is compressed, which was not asked for.
+    /// The response is compressed, which was not requested.
     #[error("the answer is encoded, which nobody asked for")]
     Encoded,
-    /// It is none of success. Redirects are not followed.
+    /// The status is not a success. Redirects are not followed.
     #[error("the answer has status {0}")]
     Status(u16),
 }
 
 impl OutboundError {
-    /// A word for the metrics.
+    /// The word for metrics.
     const fn reason(&self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -98,7 +98,7 @@ impl OutboundError {
     }
 }
 
-/// Why there can be no client: an operator's mistake.
+/// Why the client cannot be created: an operator's mistake.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The extra authorities cannot be read.
@@ -109,18 +109,18 @@ pub enum SetupError {
     Tls(#[from] tokio_rustls::rustls::Error),
 }
 
-/// A cache that takes in whoever comes, at the cost of who was not asked for longest. Where it may refuse somebody new, nothing
-/// would be known of them, and they would be asked anew every time.
+/// An LRU cache: a new entry is always admitted, and the least recently used one is evicted. If the cache could reject
+/// a new entry, that entry would be fetched again every time.
 pub fn lru<V: Clone + Send + Sync + 'static>(capacity: u64) -> Cache<String, V> {
     Cache::builder().max_capacity(capacity).eviction_policy(EvictionPolicy::lru()).build()
 }
 
-/// An answer of success.
+/// A successful response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Its status: 200 to 299.
     pub status: u16,
-    /// Its media type, lowered, without parameters.
+    /// Its media type in lower case, without parameters.
     pub media_type: Option<String>,
     /// Its `Cache-Control`.
     pub cache_control: Option<String>,
@@ -128,19 +128,19 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// What is done with the body of an answer of success.
+/// What to do with the body of a successful response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// It is read.
+    /// Read it.
     Read,
-    /// Nothing: the status says all, whatever follows it.
+    /// Ignore it: only the status matters.
     Ignored,
 }
 
-/// A document to be sent.
+/// A document to send.
 #[derive(Clone, Debug)]
 pub struct Post<'a> {
-    /// Where to.
+    /// The URL.
     pub url: &'a str,
     /// Its media type.
     pub content_type: &'static str,
@@ -150,20 +150,20 @@ pub struct Post<'a> {
     pub body: Vec<u8>,
     /// A fixed word for log and metrics.
     pub purpose: &'static str,
-    /// How long everything may take, 5 seconds at most.
+    /// The time limit for everything, 5 seconds at most.
     pub within: Duration,
-    /// What is done with the body of the answer.
+    /// What to do with the body of the response.
     pub answer: Body,
 }
 
 impl<'a> Post<'a> {
-    /// A document that is sent without haste and without further headers, and whose answer is read.
+    /// A document sent with the usual time limit and no further headers, whose response is read.
     pub const fn new(url: &'a str, content_type: &'static str, body: Vec<u8>, purpose: &'static str) -> Self {
         Self { url, content_type, headers: &[], body, purpose, within: TIME, answer: Body::Read }
     }
 }
 
-/// The client.
+/// The client for outbound requests.
 #[derive(Clone)]
 pub struct Outbound {
     tls: TlsConnector,
@@ -198,22 +198,22 @@ impl Outbound {
         Ok(Self { tls, allow_private, private_hosts, lookups })
     }
 
-    /// The same, that goes to these hosts also where they are private.
+    /// Also allows these hosts to have private addresses.
     #[must_use]
     pub fn reaching(self, private_hosts: Vec<String>) -> Self {
         Self { private_hosts: private_hosts.into(), ..self }
     }
 
-    /// The same with lookups of its own: names that hang on one side hold up nobody on the other.
+    /// The same client with separate DNS lookups: names that hang on one side do not block the other.
     #[must_use]
     pub fn apart(&self) -> Self {
         Self { lookups: Arc::new(Semaphore::new(LOOKUPS)), ..self.clone() }
     }
 
-    /// Fetches a document. `purpose` is a fixed word for log and metrics; what type the document must have, the caller says.
+    /// Fetches a document. `purpose` is a fixed word for log and metrics. The caller checks the document's type.
     ///
     /// # Errors
-    /// [`OutboundError`], logged and counted already.
+    /// [`OutboundError`], already logged and counted.
     pub async fn get(&self, url: &str, accept: &'static str, purpose: &'static str) -> Result<Answer, OutboundError> {
         let request = Request::builder().method(Method::GET).header(header::ACCEPT, accept);
         self.call(url, request, (Bytes::new(), Body::Read), purpose, TIME).await
@@ -244,7 +244,7 @@ impl Outbound {
         let outcome = result.as_ref().map_or_else(OutboundError::reason, |_| "done");
         metrics::counter!("passmint_outbound_requests_total", "purpose" => purpose, "outcome" => outcome).increment(1);
         if let Err(error) = &result {
-            // The host alone: addresses of others may carry secrets in path or query.
+            // Only the host: paths and queries of foreign URLs may contain secrets.
             let host = Url::parse(url).ok().and_then(|url| url.host_str().map(ToOwned::to_owned));
             tracing::warn!(purpose, host = host.as_deref().unwrap_or("none"), reason = %error, "an outbound request failed");
         }
@@ -277,7 +277,7 @@ impl Outbound {
         Ok(response)
     }
 
-    /// Whether an address can be reached, as far as it tells: an IP address is judged at once, a name only when it is resolved.
+    /// Whether a URL may be reachable: an IP address is checked at once, a name only when it is resolved.
     pub fn may_reach(&self, url: &str) -> bool {
         let Ok(url) = Url::parse(url) else { return false };
         let address: IpAddr = match url.host() {
@@ -297,7 +297,7 @@ impl Outbound {
         }
     }
 
-    /// A connection to one of the addresses of a host that we may go to. Without encryption only private ones.
+    /// Connects to one of the allowed addresses of a host. Without encryption only private ones are allowed.
     async fn connect(&self, host: &Host<String>, port: u16, encrypted: bool) -> Result<TcpStream, OutboundError> {
         let addresses = match host {
             Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), port)],
@@ -307,7 +307,7 @@ impl Outbound {
         let name = host.to_string();
         let allowed = |address: &SocketAddr| self.may_go(&name, address.ip(), encrypted);
         let addresses: Vec<_> = addresses.into_iter().filter(allowed).take(TRIES).collect();
-        // One that swallows what is sent to it must leave time for the others.
+        // An address that drops packets must leave time for the others.
         let within = u32::try_from(addresses.len()).ok().and_then(|tries| TIME.checked_div(tries)).unwrap_or(TIME);
         let mut last = OutboundError::Forbidden;
         for address in addresses {
@@ -320,13 +320,14 @@ impl Outbound {
         Err(last)
     }
 
-    /// On a thread of its own: the system's resolver blocks, and the server's blocking threads are counted for the database.
+    /// Resolves on a separate thread: the system's resolver blocks, and the server's blocking threads are reserved for
+    /// the database.
     async fn resolve(&self, name: String, port: u16) -> Result<Vec<SocketAddr>, OutboundError> {
         let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| OutboundError::Name)?;
         let (answer, found) = oneshot::channel();
         std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
             let _permit = permit;
-            // Nobody may wait any more.
+            // The caller may be gone.
             let _ = answer.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
         })?;
         match found.await {
@@ -336,7 +337,7 @@ impl Outbound {
     }
 }
 
-/// Where a request goes.
+/// The target of a request.
 struct Target {
     host: Host<String>,
     port: u16,
@@ -382,7 +383,7 @@ where
     TokioIo<T>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let (mut sender, connection) = http1::Builder::new().max_buf_size(MOST_HEAD).handshake(io).await?;
-    // Dropped with this function, and the connection with it.
+    // Dropped at the end of this function, together with the connection.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
     let response = sender.send_request(request).await?;

@@ -1,5 +1,5 @@
-//! Connections that speak another protocol than HTTP, held to the same guard: the name is resolved once, each address is
-//! judged, and without encryption only private ones are gone to.
+//! Connections for protocols other than HTTP, with the same guard: the name is resolved once, each address is checked,
+//! and without encryption only private ones are allowed.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -13,8 +13,8 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Outbound {
-    /// A connection to a host. With `encrypted` it will be encrypted before anything is said ([`Outbound::encrypt`]). How long
-    /// it may take, the caller says.
+    /// Connects to a host. `encrypted` says that the caller will encrypt the connection ([`Outbound::encrypt`]) before
+    /// sending anything. The caller sets the time limit.
     ///
     /// # Errors
     /// [`OutboundError`].
@@ -22,10 +22,10 @@ impl Outbound {
         self.connect(host, port, encrypted).await
     }
 
-    /// The same connection under TLS, by the certificate of that host.
+    /// Wraps the connection in TLS, with the certificate of that host.
     ///
     /// # Errors
-    /// [`OutboundError::Connection`] without trust in the certificate.
+    /// [`OutboundError::Connection`] if the certificate is not trusted.
     pub async fn encrypt(&self, host: &Host<String>, stream: TcpStream) -> Result<Box<dyn Stream>, OutboundError> {
         Ok(Box::new(self.tls.connect(server_name(host)?, stream).await?))
     }

@@ -1,4 +1,4 @@
-//! The client against servers that mean no good, on this machine.
+//! Tests the client against malicious servers on this machine.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use super::key_sets::KeySets;
 use super::*;
 use crate::clock::Clock;
 
-/// An authority for these tests, and what it signed for `localhost`.
+/// A certificate authority for these tests, and what it signed for `localhost`.
 struct Trusted {
     authority: String,
     certificate: String,
@@ -31,7 +31,7 @@ static TRUSTED: LazyLock<Trusted> = LazyLock::new(|| {
     Trusted { authority, certificate, key: key.serialize_pem() }
 });
 
-/// A server that says something to each caller, and how many there were.
+/// A server that runs `speak` for each connection, and the number of connections.
 fn serve(speak: impl Fn(TcpStream) + Send + 'static) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -46,7 +46,7 @@ fn serve(speak: impl Fn(TcpStream) + Send + 'static) -> (u16, Arc<AtomicUsize>) 
     (port, callers)
 }
 
-/// A server that reads a request and answers with these bytes.
+/// A server that reads a request and responds with these bytes.
 fn answering(answer: String) -> (u16, Arc<AtomicUsize>) {
     serve(move |mut stream| {
         let _ = stream.read(&mut [0; 4096]);
@@ -66,7 +66,7 @@ async fn reason(client: &Outbound, url: &str) -> &'static str {
     client.get(url, "*/*", "test").await.map_or_else(|error| error.reason(), |_| "done")
 }
 
-/// A caller that hangs up must not keep the others from asking.
+/// A caller that hangs up must not prevent the others from fetching.
 #[tokio::test]
 async fn keys_are_fetched_to_the_end_whoever_hangs_up() {
     let keys = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
@@ -145,7 +145,7 @@ async fn private_addresses_are_not_even_connected_to() {
     assert_eq!(callers.load(Ordering::SeqCst), 0);
 }
 
-/// An operator opens one host of the own network, and everything else there stays closed.
+/// An operator allows one host in the private network; everything else there stays blocked.
 #[tokio::test]
 async fn hosts_that_may_be_private_are_named_one_by_one() {
     let (port, callers) = answering(ok("", ""));
@@ -165,7 +165,7 @@ async fn addresses_that_are_none_are_refused() {
     for url in ["", "x", "ftp://localhost/", "file:///etc/passwd", "https://user@localhost/", "http://a:b@localhost/"] {
         assert_eq!(reason(&client(true), url).await, "address", "{url}");
     }
-    // Where no server of names answers either, the time is over first.
+    // If no DNS server responds either, the time limit is reached first.
     let unknown = reason(&client(true), "https://no-such-name.invalid/").await;
     assert!(["name", "time"].contains(&unknown), "{unknown}");
 }
@@ -196,7 +196,7 @@ async fn hostile_answers_are_refused_by_name() {
     assert_eq!(reached.load(Ordering::SeqCst), 0, "nobody was redirected");
 }
 
-/// Of an answer whose body nobody wants the status is all that counts.
+/// If the body is ignored, only the status of the response counts.
 #[tokio::test]
 async fn an_ignored_body_is_whatever_it_is() {
     for (name, answer, expected) in [
@@ -224,11 +224,11 @@ async fn names_that_hang_hold_up_nobody_who_is_apart() {
     assert_eq!(reason(&hung.apart(), &url).await, "done");
 }
 
-/// The clock of the runtime stands still and jumps when nothing else is to be done: five seconds pass at once.
+/// The runtime's clock is paused and jumps when nothing else can run, so five seconds pass at once.
 #[tokio::test(start_paused = true)]
 async fn whoever_keeps_us_waiting_is_left() {
     let (port, callers) = serve(|stream| {
-        // Held open, and never answered.
+        // Held open, without ever responding.
         std::mem::forget(stream);
     });
     assert_eq!(reason(&client(true), &format!("http://127.0.0.1:{port}/")).await, "time");

@@ -1,4 +1,4 @@
-//! What is answered where there is nothing: a page for people, a problem for programs.
+//! The response for unknown paths: a page for people, a problem document for programs.
 
 use actix_web::http::header::{ACCEPT, ALLOW};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
@@ -7,7 +7,7 @@ use super::methods_of;
 use crate::site::Site;
 use crate::web::error::{Failure, Kind, OAuthFailure, Problem};
 
-/// 404, or 405 with `Allow` where the path exists under another method.
+/// 404, or 405 with `Allow` if the path exists with another method.
 pub async fn nothing_here(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let methods = methods_of(request.path());
     let failure = if methods.is_empty() {
@@ -22,7 +22,7 @@ pub async fn nothing_here(request: HttpRequest, site: web::Data<Site>) -> HttpRe
     response
 }
 
-/// For programs, in the form of the place: what speaks OAuth looks for `error`.
+/// The response for programs, in the format of the place: OAuth clients expect `error`.
 fn told(request: &HttpRequest, failure: Failure) -> HttpResponse {
     if !request.path().starts_with("/oauth/") {
         return Problem(failure).error_response();
@@ -30,12 +30,12 @@ fn told(request: &HttpRequest, failure: Failure) -> HttpResponse {
     OAuthFailure(failure).under_its_own_status()
 }
 
-/// The same on the administration listener, which has none of the public routes.
+/// 404 on the administration listener, which has none of the public routes.
 pub async fn nothing_to_administer() -> HttpResponse {
     Problem(Failure::new(Kind::NotFound, "There is nothing at this address.")).error_response()
 }
 
-/// Whether a person with a browser is asking.
+/// Whether the request comes from a person with a browser.
 pub fn wants_page(request: &HttpRequest) -> bool {
     let api = ["/v1/", "/oauth/", "/.well-known/", "/.passmint/"].iter().any(|start| request.path().starts_with(start));
     let html = request

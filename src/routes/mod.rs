@@ -1,6 +1,6 @@
 //! Every path of the public server on one screen, as a list that the tests walk.
 //!
-//! To add one: a line here, with who may call it; the tests fail until the new route has an expectation.
+//! To add a route: a line here, with who may call it; the tests fail until the new route has an expectation.
 
 pub mod fallback;
 
@@ -16,30 +16,30 @@ use crate::{account, admin, bridge, ceremony, forward_auth, oidc, site, web as f
 pub enum Access {
     /// Anyone may call it.
     Public,
-    /// Somebody signed in, by cookie or access token.
+    /// A signed-in person, by cookie or access token.
     SignedIn,
-    /// Somebody signed in by cookie: our own pages.
+    /// A signed-in person, by cookie: our own pages.
     Browser,
-    /// Somebody signed in, by access token only.
+    /// A signed-in person, by access token only.
     Token,
     /// An OAuth client.
     Client,
     /// A confidential OAuth client.
     ConfidentialClient,
-    /// Anybody, by browser: pages and what they load.
+    /// Anyone, by browser: pages and their resources.
     Page,
-    /// Somebody signed in, by browser: strangers are sent to sign in.
+    /// A signed-in person, by browser: others are sent to sign in.
     OwnPage,
-    /// Somebody who administers, by access token.
+    /// An administrator, by access token.
     Admin,
-    /// A backend, by an access token of its own.
+    /// A backend, by its own access token.
     Backend,
 }
 
 /// One route.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// Method; GET stands for HEAD too.
+    /// Method; GET also covers HEAD.
     pub method: &'static str,
     /// Path pattern.
     pub path: &'static str,
@@ -223,8 +223,9 @@ routes! {
     GET    "/readyz"                                Public    => furniture::health::readyz;
 }
 
-/// A request is tried against one path after the other, so paths with the same beginning are registered as one part that most
-/// requests pass by at once. Within it those with something to fill in, each a regular expression, come last.
+/// Registers the paths in groups. A request is matched against one path after the other, so paths with the same
+/// beginning form one group that most requests skip at once. Within it, paths with parameters come last, because each
+/// is a regular expression.
 fn register_by_parts(config: &mut ServiceConfig, mut routes: Vec<(&'static str, actix_web::Route)>) {
     routes.sort_by_key(|(path, _)| path.contains('{'));
     let mut parts: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -244,19 +245,19 @@ fn register_by_parts(config: &mut ServiceConfig, mut routes: Vec<(&'static str, 
     }
 }
 
-/// Where the part ends that a path belongs to: after its first segment, of the API after its second.
+/// Where the prefix that groups a path ends: after its first segment, for the API after its second.
 fn end_of_part(path: &str) -> usize {
     let segments = if path.starts_with("/v1/") { 2 } else { 1 };
     path.match_indices('/').nth(segments).map_or(path.len(), |(at, _)| at)
 }
 
-/// The methods a path has, whatever it was called with: tells 405 from 404.
+/// The methods of a path, whatever the request's method: distinguishes 405 from 404.
 pub fn methods_of(path: &str) -> Vec<&'static str> {
     let methods = |route: &Route| if route.method == "GET" { vec!["GET", "HEAD"] } else { vec![route.method] };
     ROUTES.iter().filter(|route| matches(route.path, path)).flat_map(methods).collect()
 }
 
-/// Whether a path can be read, and linked to.
+/// Whether a path can be read with GET, and linked to.
 pub fn is_page(path: &str) -> bool {
     methods_of(path).contains(&"GET")
 }

@@ -1,4 +1,4 @@
-//! Overview, sessions, activity.
+//! The account pages: overview, sessions, activity.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -18,7 +18,7 @@ use crate::web::form::PageForm;
 use crate::web::pages::Boot;
 use crate::web::pages::account::{Activity, Entry, Happened, Overview, Said, SessionCard, Sessions};
 
-/// The account at a glance.
+/// The overview page.
 pub async fn overview(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -56,7 +56,7 @@ fn note((shown, at): (Shown, Time)) -> Said {
     Said { title: shown.title, text: shown.text, items, at }
 }
 
-/// One's sessions.
+/// The page of sessions.
 pub async fn sessions(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>) -> HttpResponse {
     let result = sessions_page(&request, &site, &guard).await;
     site.answer(&request, result)
@@ -98,7 +98,7 @@ pub async fn end_session(
         let identity = site.posted_by(&request, &guard, &form).await?;
         let id: SessionId =
             id.parse().map_err(|_| Failure::new(Kind::NotFound, "There is no such session on this account."))?;
-        // One that is over already is what was wanted, and somebody else's looks the same.
+        // A session that already ended is what was wanted. Another user's session gets the same answer.
         guard.accounts.revoke(&identity.session, id, &caller.provenance).await?;
         Ok(see_other("/account/sessions?done=session-ended"))
     }
@@ -123,7 +123,7 @@ pub async fn end_others(
     site.answer(&request, result)
 }
 
-/// What happened lately.
+/// The page of recent activity.
 pub async fn activity(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>) -> HttpResponse {
     let result = async {
         let identity = require_identity(&request, &guard).await?;

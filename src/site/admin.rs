@@ -1,4 +1,4 @@
-//! The administration listener, on loopback unless configured otherwise: metrics, readiness in detail, documentation.
+//! The administration listener, on loopback by default: metrics, detailed readiness, documentation.
 
 use actix_web::HttpResponse;
 use actix_web::http::{Method, header};
@@ -11,7 +11,7 @@ use crate::web::health;
 use crate::web::methods::route;
 use crate::web::pages::assets;
 
-/// Registers its routes.
+/// Registers the routes of the administration listener.
 pub fn register(config: &mut ServiceConfig) {
     config
         .route("/livez", route(Method::GET).to(health::livez))

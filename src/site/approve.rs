@@ -1,4 +1,4 @@
-//! The page on which somebody reads one operation and signs it with a passkey, by a link of the app that asks.
+//! The page on which a user reads an operation and signs it with a passkey, reached by a link from the requesting app.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -17,17 +17,17 @@ use crate::web::pages::approve::{Approve, Line};
 use crate::web::pages::links::Link;
 use crate::web::pages::{Boot, PageKind};
 
-/// The page that takes the token out of the address.
+/// The page that takes the token from the URL fragment.
 pub async fn start(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     links::start(&request, &site, Link::Approve)
 }
 
-/// Afterwards, where no app waits.
+/// The final page of a link without a return address.
 pub async fn done(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     links::done(&request, &site, Link::Approve)
 }
 
-/// Who asks for what, for which account, and the button; or why not.
+/// The page that shows who requests what for which account, with the button; or why the link does not work.
 pub async fn ask(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -61,7 +61,7 @@ pub async fn ask(
     site.answer(&request, result)
 }
 
-/// The app's own address, told that the person said no.
+/// The app's return address with the information that the user refused.
 fn denied(return_to: &str) -> Option<String> {
     let mut address = Url::parse(return_to).ok()?;
     address.query_pairs_mut().append_pair("error", "access_denied");

@@ -1,4 +1,4 @@
-//! The apps that one allowed something, and taking it back.
+//! The apps that a user gave access to, and revoking it.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -14,7 +14,7 @@ use crate::web::pages::Boot;
 use crate::web::pages::apps::{AppCard, Apps};
 use crate::web::pages::scopes::ScopeItem;
 
-/// The list.
+/// The page that lists the apps.
 pub async fn list(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>) -> HttpResponse {
     let result = async {
         let identity = require_identity(&request, &guard).await?;
@@ -49,7 +49,7 @@ fn scopes(guard: &Guard, stored: &StoredConsent) -> Vec<ScopeItem> {
     stored.consent.in_scopes().iter().map(item).collect()
 }
 
-/// Takes back what one allowed an app.
+/// Revokes the consent for an app.
 pub async fn remove(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -59,7 +59,7 @@ pub async fn remove(
 ) -> HttpResponse {
     let result = async {
         let identity = site.posted_by(&request, &guard, &form).await?;
-        // An app that has nothing any more is what was wanted.
+        // If the app has no access any more, that is what was wanted.
         guard.accounts.take_back(&identity.session, form.0.get("client")?, &caller.provenance).await?;
         Ok(see_other("/account/apps?done=app-removed"))
     }

@@ -1,8 +1,8 @@
-//! The authorization endpoint's pages: what `oidc::authorize` decides, shown.
+//! The pages of the authorization endpoint, which show what `oidc::authorize` decides.
 //!
-//! What must always hold: a request is named by its handle only; a form of ours that ends at an app is answered with a page
-//! that moves on, never with a redirect (Chromium holds every hop of a form's redirects to `form-action`); a GET never
-//! allows anything. To add a step: a page in `web/pages` and its arm in `follow`.
+//! What must always hold: a request is named only by its handle; a form of ours that ends at an app is answered with a
+//! page that continues to the app, never with a redirect (Chromium checks every redirect after a form against
+//! `form-action`); a GET never allows anything. To add a step: a page in `web/pages` and its arm in `follow`.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
@@ -35,7 +35,7 @@ use crate::web::pages::scopes::{AppIdentity, ScopeItem};
 use crate::web::pages::sign_in::AppChip;
 use crate::web::pages::{Boot, PageKind};
 
-/// Everything that a page of this file is made from.
+/// Everything that the pages of this file need.
 struct Desk<'a> {
     request: &'a HttpRequest,
     site: &'a Site,
@@ -46,14 +46,14 @@ struct Desk<'a> {
     caller: &'a Caller,
 }
 
-/// How the browser came: a redirect may follow a link, but not a form of ours.
+/// How the browser got here: a link can be answered with a redirect to an app, one of our forms cannot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Came {
     ByLink,
     ByOurForm,
 }
 
-/// What the handlers of this file are given.
+/// What the handlers of this file receive.
 #[derive(Clone)]
 pub struct Rooms {
     site: web::Data<Site>,
@@ -94,7 +94,7 @@ impl Rooms {
     }
 }
 
-/// An authorization request in the address.
+/// An authorization request in the URL.
 pub async fn get(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
@@ -109,8 +109,8 @@ pub async fn get(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResp
     rooms.site.answer(&request, result)
 }
 
-/// An authorization request as a form of the app's page. No cookie comes with it, and no token of ours can be in it: it is
-/// kept, and the browser sent to a page of ours, where both are.
+/// An authorization request as a form of the app's page. It comes without a cookie and cannot contain a token of ours.
+/// The request is therefore stored, and the browser redirected to one of our pages, which has both.
 pub async fn post(request: HttpRequest, rooms: Rooms, caller: Caller, form: ForeignForm) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
@@ -125,7 +125,7 @@ pub async fn post(request: HttpRequest, rooms: Rooms, caller: Caller, form: Fore
     rooms.site.answer(&request, result)
 }
 
-/// The page of a request that waits for its person.
+/// The page of a pending request.
 pub async fn interaction(
     request: HttpRequest,
     rooms: Rooms,
@@ -143,7 +143,7 @@ pub async fn interaction(
     rooms.site.answer(&request, result)
 }
 
-/// Signing in as somebody else than is signed in.
+/// Signing in as another user.
 pub async fn another(request: HttpRequest, rooms: Rooms, caller: Caller, handle: web::Path<String>) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
@@ -154,7 +154,7 @@ pub async fn another(request: HttpRequest, rooms: Rooms, caller: Caller, handle:
     rooms.site.answer(&request, result)
 }
 
-/// Going back to the app without anything.
+/// Returning to the app with a refusal.
 pub async fn cancel(request: HttpRequest, rooms: Rooms, caller: Caller, handle: web::Path<String>) -> HttpResponse {
     let desk = rooms.desk(&request, &caller);
     let result = async {
@@ -166,7 +166,7 @@ pub async fn cancel(request: HttpRequest, rooms: Rooms, caller: Caller, handle: 
     rooms.site.answer(&request, result)
 }
 
-/// What a person decided on the page that asks.
+/// The user's decision on one of the pages.
 pub async fn decide(
     request: HttpRequest,
     rooms: Rooms,
@@ -190,8 +190,8 @@ impl Desk<'_> {
         Visitor { identity, cookies_count, provenance, limits: self.limits, network: *network }
     }
 
-    /// Counts a request before anything is looked up for it. One too many is an error to whoever looks at it, or an answer to
-    /// the app where nobody does.
+    /// Counts a request against the rate limit before anything is looked up for it. Over the limit, a user gets an
+    /// error, and with no user present the app gets an answer.
     fn over_limit(&self, parameters: &Parameters) -> Result<Option<HttpResponse>, Failure> {
         let Err(failure) = self.limits.check(Class::Authorize, self.caller.network) else { return Ok(None) };
         match authorize::too_busy(self.room, parameters) {
@@ -221,7 +221,7 @@ impl Desk<'_> {
         }
     }
 
-    /// Shows the next page of a request, or sends its answer.
+    /// Shows the next page of a request, or sends the answer to the app.
     async fn follow(
         &self,
         handle: &str,
@@ -237,7 +237,7 @@ impl Desk<'_> {
                 let answer = authorize::issue(self.room, pending, identity, &self.caller.provenance).await?;
                 self.answered(&pending.client, answer, Some(identity), came)
             }
-            // After a form the page is fetched anew, so that reloading it sends nothing again.
+            // After a form, redirect to the page, so that reloading it does not post again.
             _ if by_form => Ok(see_other(&path(handle))),
             (Step::CreateAccount, _) => self.create_account(handle, pending).await,
             (Step::SignIn, _) | (_, None) => self.sign_in(handle, pending).await,
@@ -273,7 +273,7 @@ impl Desk<'_> {
         }
     }
 
-    /// The scopes that a person left in: those that could not be left out, and those that are ticked still.
+    /// The scopes that the user allowed: the required ones, and those still ticked.
     fn kept(&self, pending: &Pending, form: &Form) -> Scopes {
         let items = scope_items(pending, None, self.room.mint.resources());
         let kept = items.iter().filter(|item| !item.optional || form.find(&item.field()).is_some());
@@ -291,8 +291,8 @@ impl Desk<'_> {
         self.answered(&pending.client, answer, identity, came)
     }
 
-    /// Sends an answer to a client that is known by name. With a code the client is told how to notice that its person signed
-    /// out here (OpenID Connect Session Management §3).
+    /// Sends an answer to a verified client. With a code, it also gets the `session_state` by which it can notice that
+    /// the user signed out here (OpenID Connect Session Management §3).
     fn answered(
         &self,
         client: &Client,
@@ -346,12 +346,13 @@ impl Desk<'_> {
         Site::page(&view, &nonce, StatusCode::BAD_REQUEST)
     }
 
-    /// The request was answered before, or waited too long.
+    /// The request was already answered, or expired.
     fn over(&self) -> Result<HttpResponse, Failure> {
         self.fault(Fault::InteractionOver, None, None)
     }
 
-    /// A refusal on a page of ours: nobody is signed in, and anybody could have made the link.
+    /// Shows a refusal on one of our pages instead of sending it to the app: no one is signed in, and anyone could have
+    /// created the link.
     fn explain(&self, client: &Client, refusal: Refusal) -> Result<HttpResponse, Failure> {
         let detail = format!("{}: {} ({})", client.definition.name, refusal.description(), refusal.code());
         self.fault(Fault::Malformed, Some(detail), None)
@@ -420,7 +421,7 @@ impl Desk<'_> {
         Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
     }
 
-    /// The app that asks, with its logo.
+    /// The requesting app, with its logo.
     async fn app(&self, pending: &Pending) -> AppIdentity {
         let client = &pending.client;
         let logo = match &client.definition.logo_uri {
@@ -459,8 +460,8 @@ fn chip(pending: &Pending) -> AppChip {
     AppChip { name: pending.client.definition.name.clone(), host: pending.request.to.place() }
 }
 
-/// The scopes of a request for its page, and those that it asks claims of by name. What makes the sign-in itself cannot be
-/// left out, and neither can claims; everything else can.
+/// The scopes of a request for its page, including those of claims requested by name. What the sign-in itself requires
+/// cannot be deselected, and neither can claims; everything else can.
 fn scope_items(pending: &Pending, new: Option<&Scopes>, resources: &Resources) -> Vec<ScopeItem> {
     let asked = &pending.request.scopes;
     let widening = new.is_some_and(|new| !new.is_empty() && new != asked);

@@ -1,4 +1,4 @@
-//! The developer panel: only where the quick-start client is, on a developer's own machine.
+//! The developer panel. It exists only together with the quick-start client, on a developer's own machine.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -11,7 +11,7 @@ use crate::web::pages::developer::Developer;
 use crate::web::pages::sign_in::SignUp;
 use crate::web::pages::{Boot, PageKind};
 
-/// The panel.
+/// The page of the developer panel.
 pub async fn panel(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>, room: Room) -> HttpResponse {
     let result = async {
         if !site.quick_start {

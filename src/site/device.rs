@@ -1,7 +1,7 @@
-//! Entering a device's code, comparing it, and answering (RFC 8628 §3.3).
+//! The device pages: entering the code, comparing it, and answering (RFC 8628 §3.3).
 //!
-//! What must always hold: a code in the address only fills the field; the question is shown to, and answered by, the
-//! session that entered the code first; yes needs the tick and a verification that is not old.
+//! What must always hold: a code in the URL only prefills the field; the question is shown to, and answered by, the
+//! session that first entered the code; allowing requires the ticked box and a recent verification.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -20,10 +20,10 @@ use crate::web::pages::Boot;
 use crate::web::pages::device::{CodeProblem, DeviceDone, DeviceEnter, DeviceReview, Outcome};
 use crate::web::pages::scopes::ScopeItem;
 
-/// Where the question is asked.
+/// The path of the page that asks.
 const REVIEW: &str = "/device/review";
 
-/// The page that takes the code.
+/// The page for entering the code.
 pub async fn enter_form(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>) -> HttpResponse {
     let result = async {
         let code = code_of(&request);
@@ -53,7 +53,7 @@ fn enter_page(
     Site::page(&view, &view.frame.nonce.clone(), status)
 }
 
-/// Takes the code, and goes on to the question.
+/// Handles the entered code, and continues to the question.
 pub async fn enter(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -68,7 +68,7 @@ pub async fn enter(
         let code = UserCode::parse(&typed);
         let opening = match &code {
             Some(code) => room.open_device(&identity, code.clone(), &caller.provenance).await?,
-            // What cannot be a code is no guess.
+            // A text that cannot be a code does not count as a guess.
             None => Opening::Unusable,
         };
         let problem = match opening {
@@ -83,7 +83,7 @@ pub async fn enter(
     site.answer(&request, result)
 }
 
-/// The question; once answered, what came of it.
+/// The page that asks; after the answer, the result.
 pub async fn review(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -94,7 +94,7 @@ pub async fn review(
     let result = async {
         let code = code_of(&request);
         let Some(identity) = identity_of(&request, &guard).await? else {
-            // Whoever signs in again is another session, and enters the code again.
+            // After signing in again it is another session, so the code must be entered again.
             let next = if code.is_some() { with_code(PAGE, code.as_ref()) } else { REVIEW.to_owned() };
             return Ok(see_other(&with_next("/", &next)));
         };
@@ -118,7 +118,7 @@ pub async fn review(
     site.answer(&request, result)
 }
 
-/// Whether the box was left empty.
+/// Whether the box was left unticked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tick {
     NotAskedYet,
@@ -178,7 +178,7 @@ fn done_page(
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
 }
 
-/// Takes the answer.
+/// Handles the answer.
 pub async fn answer(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -208,7 +208,7 @@ pub async fn answer(
                 return Ok(see_other(&with_next("/confirm", &with_code(REVIEW, Some(&code)))));
             }
         }
-        // Answered before, in another tab: the page shows what was said first.
+        // If it was already answered in another tab, the page shows the first answer.
         let _ = room.answer_device(&identity, &opened, said, &caller.provenance).await?;
         Ok(see_other(&with_code(REVIEW, Some(&code))))
     }
@@ -224,7 +224,7 @@ fn not_for_you() -> Failure {
     )
 }
 
-/// The code in an address, if it is one.
+/// The code in the URL, if it is valid.
 fn code_of(request: &HttpRequest) -> Option<UserCode> {
     let mut pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
     pairs.find(|(name, _)| name == "user_code").and_then(|(_, code)| UserCode::parse(&code))

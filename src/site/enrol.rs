@@ -1,4 +1,4 @@
-//! The page on which somebody makes a passkey, by a link of the app that lets it happen.
+//! The page on which a user creates a passkey, reached by a link from the app that permits it.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -15,17 +15,17 @@ use crate::web::pages::enrol::Enrol;
 use crate::web::pages::links::Link;
 use crate::web::pages::{Boot, PageKind};
 
-/// The page that takes the token out of the address.
+/// The page that takes the token from the URL fragment.
 pub async fn start(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     links::start(&request, &site, Link::Enrol)
 }
 
-/// Afterwards, where no app waits.
+/// The final page of a link without a return address.
 pub async fn done(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     links::done(&request, &site, Link::Enrol)
 }
 
-/// Who asks, for which account, and the button; or why not.
+/// The page that shows which app asks and for which account, with the button; or why the link does not work.
 pub async fn ask(
     request: HttpRequest,
     site: web::Data<Site>,

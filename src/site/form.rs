@@ -1,4 +1,5 @@
-//! Forms of our pages, and those that other pages post to us, as arguments of handlers: somebody is looking, so one that cannot be read is answered by a page.
+//! Extractors for forms of our pages and forms that other sites post to us. A user is present, so a form that cannot be
+//! read is answered with a page.
 
 use actix_web::dev::Payload;
 use actix_web::error::InternalError;

@@ -1,13 +1,13 @@
-//! Signing in at a protected host: away from it, through our own pages, and back with a cookie of its own.
+//! Sign-in for a protected host: from the host to our own pages, and back with a cookie of the host's own.
 //!
 //! ```text
 //! https://app  /.passmint/start ──▶ https://id  /forward-auth ──▶ https://app  /.passmint/return ──▶ where it began
 //!              state cookie          signs in, gives a code         takes the code, sets the cookie
 //! ```
 //!
-//! What must always hold: the code is worth nothing without the state cookie of the browser that began at that very host, so a
-//! link of somebody else's signs nobody in; every way ends at the configured origin of the host, whatever was asked for; under
-//! the name of the host no page of ours is shown.
+//! What must always hold: a code is valid only with the state cookie of the browser that started at that host, so a
+//! link from someone else cannot sign a user in; every path ends at the configured origin of the host, whatever was
+//! requested; no page of ours is shown under the name of the host.
 
 use actix_web::http::header::{HeaderMap, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
@@ -35,13 +35,14 @@ use crate::web::pages::host_refused::{HostRefused, Onward};
 use crate::web::pages::sign_in::AppChip;
 use crate::web::pages::{Boot, PageKind};
 
-/// `https://app/.passmint/start?rd=…`: off to our own pages. It reads and keeps nothing here, so nothing limits it.
+/// `https://app/.passmint/start?rd=…`: redirects to our own pages. It has no rate limit, because it neither reads nor
+/// stores anything.
 pub async fn start(request: HttpRequest, rooms: Rooms) -> HttpResponse {
     let result = (|| {
         let host = rooms.room.host_of(&request)?;
         let query = Form::parse(request.query_string().as_bytes())?;
         let cookies = HostCookies::of(&host.origin);
-        // Several tabs that begin together share the cookie, so that each of them arrives.
+        // Several tabs that start together share the cookie, so that each of them succeeds.
         let state = cookies.state(request.headers())?.unwrap_or_else(|| PlainToken::random(TokenKind::ForwardState));
         let to = format!("{}{}", rooms.site.public_url, Carried::new(&host, &state, &query).path());
         Ok(with_cookie(see_other(&to), &cookies.set_state(&state)))
@@ -49,7 +50,7 @@ pub async fn start(request: HttpRequest, rooms: Rooms) -> HttpResponse {
     at_host(&rooms.room, result)
 }
 
-/// `https://app/.passmint/return?code=…`: back with a code, which is exchanged for the cookie.
+/// `https://app/.passmint/return?code=…`: exchanges the code for the cookie.
 pub async fn arrive(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
     let Rooms { site, limits, room, .. } = &rooms;
     let result = async {
@@ -59,7 +60,7 @@ pub async fn arrive(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpR
         let cookies = HostCookies::of(&host.origin);
         let (state, before) = (cookies.state(request.headers())?, cookies.session(request.headers())?);
         let code = query.find("code").and_then(|text| PlainToken::parse(TokenKind::ForwardCode, text));
-        // Without the cookie a code is presented all the same, so that it is used up.
+        // Even without the cookie the code is presented, so that it is used up.
         let state = state.unwrap_or_else(|| PlainToken::random(TokenKind::ForwardState));
         let redeemed = match &code {
             Some(code) => room.redeem(&host, code, &state, before.as_ref(), &caller.provenance).await?,
@@ -74,8 +75,9 @@ pub async fn arrive(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpR
     at_host(room, result)
 }
 
-/// Somebody came with a code that is not good. Who is signed in already, because they loaded the page again say, goes on; all
-/// others are told on a page of ours: to send them to the start again at once could send them round in circles.
+/// Handles an invalid code. A user who is already signed in, for example after reloading the page, continues to the
+/// host. Everyone else is shown one of our pages, because redirecting them to the start at once could cause a redirect
+/// loop.
 async fn stranded(
     room: &ForwardAuth,
     site: &Site,
@@ -89,8 +91,8 @@ async fn stranded(
     Ok(see_other(&format!("{}/forward-auth?stranded={origin}", site.public_url)))
 }
 
-/// `GET https://app/.passmint/sign-out`: signs out, when the person asks for it: by a link of the app or by hand. A link of
-/// another site, and what a page fetches by itself (a picture that somebody put there), only lead to the question.
+/// `GET https://app/.passmint/sign-out`: signs out if the user navigates there by a link of the app or by hand. A link
+/// on another site, or a request by a page itself (such as a planted image), only leads to the confirmation page.
 pub async fn sign_out(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
     let result = async {
         let host = rooms.room.host_of(&request)?;
@@ -103,7 +105,7 @@ pub async fn sign_out(request: HttpRequest, rooms: Rooms, caller: Caller) -> Htt
     at_host(&rooms.room, result)
 }
 
-/// Whether a person goes somewhere by a link of the same origin or by hand, as far as the browser says (Fetch Metadata).
+/// Whether a user navigates by a link of the same origin or by hand, as far as the browser says (Fetch Metadata).
 fn is_own_navigation(headers: &HeaderMap) -> bool {
     let is = |name: &str, allowed: &[&[u8]]| headers.get(name).map(|value| allowed.contains(&value.as_bytes()));
     is("sec-fetch-site", &[b"same-origin", b"none"]) == Some(true)
@@ -111,7 +113,7 @@ fn is_own_navigation(headers: &HeaderMap) -> bool {
         && is("sec-fetch-dest", &[b"document"]) != Some(false)
 }
 
-/// `POST https://app/.passmint/sign-out`: the same by a form of the app.
+/// `POST https://app/.passmint/sign-out`: signs out by a form of the app.
 pub async fn sign_out_by_form(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
     let result = async {
         let host = rooms.room.host_of(&request)?;
@@ -122,21 +124,21 @@ pub async fn sign_out_by_form(request: HttpRequest, rooms: Rooms, caller: Caller
     at_host(&rooms.room, result)
 }
 
-/// An answer under the name of the host: where something is wrong, in plain words without a page.
+/// An answer under the name of the host. Errors are problem documents, not pages.
 fn at_host(room: &ForwardAuth, result: Result<HttpResponse, Failure>) -> HttpResponse {
     room.under_other_name(result.unwrap_or_else(|failure| Problem(failure).error_response()))
 }
 
-/// What goes with the browser from the host to our pages: nothing that is secret or has to be believed.
+/// What the browser carries from the host to our pages. None of it is secret or trusted.
 struct Carried {
     origin: String,
     state: TokenDigest,
     errand: Errand,
-    /// Whether somebody wants to sign in as somebody else than they are.
+    /// Whether the user wants to sign in with another account.
     another: bool,
 }
 
-/// The parameter of an address that asks for another account.
+/// The query parameter that requests another account.
 const ANOTHER: &str = "another";
 
 impl Carried {
@@ -158,7 +160,7 @@ impl Carried {
         }
     }
 
-    /// The path of our page that goes on with it.
+    /// The path of our page that continues with this.
     fn path(&self) -> String {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("host", &self.origin)
@@ -170,7 +172,7 @@ impl Carried {
     }
 }
 
-/// What the handlers of this file are given.
+/// What the handlers of this file receive.
 #[derive(Clone)]
 pub struct Rooms {
     site: web::Data<Site>,
@@ -199,14 +201,14 @@ impl actix_web::FromRequest for Rooms {
     }
 }
 
-/// `https://id/forward-auth?host=…`: our own page, where somebody is signed in or signs in.
+/// `https://id/forward-auth?host=…`: our own page, where the user is signed in or signs in.
 pub async fn sign_in(request: HttpRequest, rooms: Rooms, caller: Caller) -> HttpResponse {
     let result = rooms.go_on(&request, &caller).await;
     rooms.site.answer(&request, result)
 }
 
 impl Rooms {
-    /// Ends the person's session, and with it their sign-in at every host and app.
+    /// Ends the user's session, and with it their sign-in at every host and app.
     async fn end(&self, request: &HttpRequest, host: &ProtectedHost, caller: &Caller) -> Result<HttpResponse, Failure> {
         let session = self.room.session_at(host, request.headers()).await?;
         if let Some(session) = &session {
@@ -243,8 +245,8 @@ impl Rooms {
         }
     }
 
-    /// Whether somebody has what the page wants that they are on their way to. What nobody can have is the host's to refuse; who
-    /// signed in a moment ago has nothing more to show by doing it again.
+    /// Whether the user meets the requirements of the page they want to reach. Requirements that no one can meet are
+    /// left to the host to refuse. A user who just signed in would gain nothing by signing in again.
     async fn judged(&self, host: &ProtectedHost, identity: &Identity, errand: &Errand) -> Result<Verdict, Failure> {
         let Needed::Demands(demands) = errand.needed(host) else { return Ok(Verdict::Met) };
         let arrived = self.room.at_our_pages(host, identity).await?;
@@ -267,14 +269,15 @@ impl Rooms {
         identity: &Identity,
         carried: &Carried,
     ) -> Result<HttpResponse, Failure> {
-        // A code is a row. No ceremony begins here, so it costs nobody behind the same address their sign-in.
+        // A code is a database row, so it is limited. It does not count as starting a ceremony, so others behind the
+        // same address can still sign in.
         self.limits.check(Class::Token, caller.network)?;
         let given = self.room.give_code(host, carried.state, identity.session.id, carried.errand.back()).await?;
         match given {
             Some(code) => Ok(HttpResponse::SeeOther()
                 .insert_header((LOCATION, format!("{}/.passmint/return?code={}", host.origin, code.expose())))
                 .finish()),
-            // The session ended between the two questions.
+            // The session ended in the meantime.
             None => self.sign_in(request, caller, host, carried).await,
         }
     }
@@ -310,7 +313,7 @@ impl Rooms {
         Site::page(&view, &view.frame.nonce.clone(), actix_web::http::StatusCode::OK)
     }
 
-    /// Somebody is refused on their way to a host.
+    /// Refuses a user on the way to a host, and records the audit event.
     async fn deny(
         &self,
         request: &HttpRequest,
@@ -331,9 +334,9 @@ impl Rooms {
         self.refusal_page(request, host, identity, another)
     }
 
-    /// The page for somebody whom a host refused. Anybody can make its address, so it writes nothing down, leads to the host of
-    /// the configuration alone, and says of nobody that they were refused who would be let in now; it leads them there by a
-    /// link, because to send them could send them round in circles. Who is signed in nowhere here begins again.
+    /// The page for a user whom a host refused. Anyone can create its URL, so it records nothing, leads only to
+    /// configured hosts, and never says that a user was refused who would be admitted now. Such a user gets a link to
+    /// the host, because a redirect could cause a loop. A user who is not signed in here starts again.
     async fn refused(
         &self,
         request: &HttpRequest,
@@ -368,7 +371,7 @@ impl Rooms {
         Site::page(&view, &view.frame.nonce.clone(), view.onward.status())
     }
 
-    /// The page for somebody whose code was not good: nothing goes on by itself.
+    /// The page for a user with an invalid code. It never continues by itself.
     fn stranded(&self, request: &HttpRequest, host: &ProtectedHost, errand: &Errand) -> Result<HttpResponse, Failure> {
         let request_id = super::request_id(request);
         let frame = self.site.frame(request, None, Boot::default());
@@ -378,7 +381,7 @@ impl Rooms {
     }
 }
 
-/// A host, as its name stands on our pages.
+/// A host, as our pages show it.
 fn chip(host: &ProtectedHost) -> AppChip {
     AppChip { name: host.name.clone(), host: host.origin.host().to_owned() }
 }

@@ -1,7 +1,8 @@
-//! What all links of an app have in common: their first and last pages, and the look at the token that decides what is asked.
+//! What all links of apps have in common: their first and last pages, and the check of the token that determines what
+//! is asked.
 //!
-//! What must always hold: looking uses nothing up and counts nothing, so that a mail scanner that opens a link does no harm; the
-//! button is the API's own two calls.
+//! What must always hold: checking a token neither uses it up nor counts as a use, so a mail scanner that opens a link
+//! does no harm; the button makes the same two API calls as any app.
 
 use std::sync::Arc;
 
@@ -25,40 +26,40 @@ use crate::web::pages::Boot;
 use crate::web::pages::links::{Link, LinkDone, LinkProblem, LinkRefused, LinkStart};
 use crate::web::pages::scopes::AppIdentity;
 
-/// Takes the token from what follows the # of the address: the module posts it.
+/// The page that takes the token from the URL fragment; the page module posts it.
 pub(super) fn start(request: &HttpRequest, site: &Site, link: Link) -> HttpResponse {
     let view = LinkStart { frame: site.frame(request, None, Boot::default()), link };
     let page = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK);
     site.answer(request, page)
 }
 
-/// Afterwards, where no app waits.
+/// The final page of a link without a return address.
 pub(super) fn done(request: &HttpRequest, site: &Site, link: Link) -> HttpResponse {
     let view = LinkDone { frame: site.frame(request, None, Boot::default()), link };
     let page = Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK);
     site.answer(request, page)
 }
 
-/// What a link is for.
+/// What a link was found to be for.
 pub(super) struct Looked {
     pub(super) token: ActionToken,
     pub(super) client: Arc<Client>,
     pub(super) user: User,
-    /// Who is signed in in this browser.
+    /// The user who is signed in to this browser, if any.
     pub(super) here: Option<Identity>,
-    /// The token as it was sent.
+    /// The token as sent.
     pub(super) typed: String,
 }
 
 impl Looked {
-    /// How the app is shown: with the host that the person goes back to.
+    /// The app as the page shows it, with the host that the user returns to.
     pub(super) fn app(&self) -> AppIdentity {
         let back = self.token.return_to.as_deref().and_then(|address| Url::parse(address).ok());
         app_identity(&self.client, back.and_then(|address| address.host_str().map(str::to_owned)))
     }
 }
 
-/// Looks at the token of a form, for a page about `action`; or gives the page that says why not.
+/// Checks the token of a form for a page about `action`; or returns the page that says why it is refused.
 pub(super) async fn look(
     request: &HttpRequest,
     (site, guard, room): (&Site, &Guard, &Room),

@@ -1,8 +1,8 @@
-//! Signing out: by our own button, or because an app asks (OpenID Connect RP-Initiated Logout 1.0).
+//! Sign-out by our own button or at an app's request (OpenID Connect RP-Initiated Logout 1.0).
 //!
-//! What must always hold: the session is over before anybody is told or sent on; a request that does not prove who sent it
-//! only asks. The page afterwards is told what to do by a sealed note in its address, because the session that it is about
-//! is gone by then; the note gives nothing and is good for a few minutes.
+//! What must always hold: the session has ended before anyone is notified or redirected; a request that does not prove
+//! who sent it only leads to a question. The page shown afterwards gets its data from a signed note in its URL, because
+//! the session is gone by then. The note grants nothing and is valid for a few minutes.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
@@ -28,23 +28,23 @@ use crate::web::pages::Boot;
 use crate::web::pages::logout::{Onward, SignOut, SignedOut};
 use crate::web::pages::sign_in::AppChip;
 
-/// How long the note for the page afterwards is good.
+/// Lifetime of the note for the page shown afterwards.
 const NOTE_LIFE: Duration = Duration::minutes(5);
 
-/// What the page afterwards needs to know.
+/// The data for the page shown afterwards.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Note {
     /// The session that ended.
     session: Option<SessionId>,
-    /// The client that asked.
+    /// The requesting client.
     client: Option<String>,
-    /// Where to go on to, complete.
+    /// The complete URL to continue to.
     onward: Option<String>,
-    /// Until when the note is good (`NumericDate`).
+    /// When the note expires (`NumericDate`).
     until: i64,
 }
 
-/// Seals notes, so that nobody else sends people on from a page of ours.
+/// Signs notes, so that no one else can make our page redirect users.
 pub(super) struct Notes(hmac::Key);
 
 impl Notes {
@@ -65,13 +65,15 @@ impl Notes {
     }
 }
 
-/// An app requests that a person be signed out.
+/// Signs the user out at the request of an app (OpenID Connect RP-Initiated Logout 1.0).
+///
+/// A genuine `id_token_hint` from the current session ends the session at once. Otherwise, a page asks the user first.
 #[utoipa::path(get, path = "/oauth/logout", tag = "OAuth",
     params(("id_token_hint" = Option<String>, Query), ("client_id" = Option<String>, Query),
         ("post_logout_redirect_uri" = Option<String>, Query), ("state" = Option<String>, Query)),
-    responses((status = 200, description = "A page that asks first: the request does not prove who sent it"),
-        (status = 303, description = "Signed out: to `post_logout_redirect_uri` with `state`, or to a page that says so"),
-        (status = 400, description = "A page: a parameter was sent twice")))]
+    responses((status = 200, description = "A page that asks the user to confirm, because the request does not prove who sent it"),
+        (status = 303, description = "Signed out. Redirects to `post_logout_redirect_uri` with `state`, or to a page that confirms the sign-out"),
+        (status = 400, description = "An error page: a parameter was sent more than once")))]
 pub async fn requested(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -82,10 +84,12 @@ pub async fn requested(
     site.answer(&request, result)
 }
 
-/// The same by form. Another site's form comes without our cookie, so the request goes round by an address of ours.
+/// Accepts the same request as a form, and redirects to GET.
+///
+/// A form posted by another site carries no session cookie, so the request continues at a URL of this server.
 #[utoipa::path(post, path = "/oauth/logout", tag = "OAuth",
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "As for GET"),
-    responses((status = 303, description = "To the same by GET")))]
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded", description = "The same parameters as for GET"),
+    responses((status = 303, description = "Redirects to the same request by GET")))]
 pub async fn requested_by_form(form: PageForm) -> HttpResponse {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for name in LogoutRequest::NAMES {
@@ -104,7 +108,7 @@ async fn follow(request: &HttpRequest, site: &Site, guard: &Guard, caller: &Call
     let proven = understood.subject.is_some();
     let onward = understood.redirect_uri.as_deref().map(|uri| with_state(uri, asked.state));
     let Some(identity) = identity_of(request, guard).await? else {
-        // Nobody is signed in, so there is nothing to ask.
+        // No one is signed in, so there is nothing to ask.
         let onward = onward.filter(|_| proven);
         return site.leave(guard, None, understood.client.as_deref(), onward, Way::Directly).await;
     };
@@ -142,7 +146,7 @@ fn host_of(uri: &str) -> String {
     url.map_or_else(String::new, |url| url.host_str().unwrap_or_else(|| url.scheme()).to_owned())
 }
 
-/// Signs out, by a form of our own: the button of every page, or the answer to the question.
+/// Signs out by one of our own forms: the button on every page, or the answer to the question.
 pub async fn sign_out(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -177,17 +181,17 @@ async fn end_session(
     Ok(forget(guard, answer))
 }
 
-/// How a person gets to the app afterwards.
+/// How the user gets to the app afterwards.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
-    /// By a redirect, where no app has to be told in this browser.
+    /// By a redirect, if no app must be notified in this browser.
     Directly,
-    /// By the page afterwards: Chromium holds every redirect after a form to the form's own policy.
+    /// By the page shown afterwards: Chromium checks every redirect after a form against the form's own policy.
     ThroughOurPage,
 }
 
 impl Site {
-    /// Where the browser goes when a session has ended.
+    /// Where the browser continues after a session ended.
     async fn leave(
         &self,
         guard: &Guard,
@@ -210,7 +214,7 @@ impl Site {
         Ok(see_other(&self.noted(guard, session, client, onward)))
     }
 
-    /// The path of the page after signing out, for who did so under the name of another host.
+    /// The path of the page after signing out, for a sign-out under another host name.
     pub(super) async fn farewell(&self, guard: &Guard, session: Option<SessionId>) -> Result<String, Failure> {
         let concerned = match session {
             Some(session) => clients_of(guard, session).await?,
@@ -232,7 +236,7 @@ impl Site {
     }
 }
 
-/// The clients that the end of a session concerns, as far as they still exist.
+/// The clients that took part in a session and still exist.
 async fn clients_of(guard: &Guard, session: SessionId) -> Result<Vec<std::sync::Arc<Client>>, Failure> {
     let ids = guard.accounts.db.run(move |conn| session_clients::of(conn, session)).await?;
     Ok(ids.iter().filter_map(|id| guard.clients.find(id)).collect())
@@ -278,7 +282,7 @@ async fn signed_out_page(request: &HttpRequest, site: &Site, guard: &Guard) -> R
     Ok(page)
 }
 
-/// Takes away what the browser keeps of a session.
+/// Clears the cookies of a session.
 fn forget(guard: &Guard, answer: HttpResponse) -> HttpResponse {
     guard.forgetting().into_iter().fold(answer, |answer, cookie| with_cookie(answer, &cookie))
 }

@@ -1,7 +1,8 @@
-//! The pages' actix side: a handler fills a view, [`Site`] renders it under its own policy.
+//! The HTTP handlers of the pages: a handler fills a view, and [`Site`] renders it with its own content security
+//! policy.
 //!
 //! What must always hold: a form is accepted only with its synchroniser token and from our own origin; a POST ends in a
-//! 303 to a GET; a stranger is sent to sign in and comes back, by a path that was checked to be ours.
+//! 303 to a GET; an anonymous visitor is redirected to sign in and comes back to a path that was checked to be ours.
 
 pub mod account;
 pub mod admin;
@@ -48,7 +49,7 @@ use crate::web::pages::scopes::{AppIdentity, Trust};
 use crate::web::pages::sign_in::{Asked, SignUp};
 use crate::web::pages::{AccountCard, Boot, FooterLink, Frame, messages};
 
-/// What all pages share.
+/// The state that all pages share.
 pub struct Site {
     realm: String,
     public_url: PublicUrl,
@@ -64,11 +65,11 @@ pub struct Site {
     notes: logout::Notes,
 }
 
-/// The name of the quick-start client, which the developer panel acts as.
+/// The ID of the quick-start client, which the developer panel uses.
 const QUICK_START: &str = crate::config::QUICK_START;
 
 impl Site {
-    /// From the configuration; `is_page` tells whether a path of ours can be read.
+    /// Creates it from the configuration. `is_page` tells whether one of our paths can be opened with GET.
     pub fn new(
         config: &Config,
         clock: &Clock,
@@ -84,7 +85,7 @@ impl Site {
             public_host,
             public_url,
             operator: config.site.clone(),
-            // The documentation is on the administration listener, which other people's browsers do not reach.
+            // The documentation is on the administration listener, which other users' browsers cannot reach.
             docs: config
                 .server
                 .admin_listen
@@ -100,7 +101,7 @@ impl Site {
         }
     }
 
-    /// The frame of a page for whoever asks.
+    /// The frame of a page for this request.
     fn frame(&self, request: &HttpRequest, identity: Option<&Identity>, boot: Boot) -> Frame {
         let languages =
             request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -125,19 +126,19 @@ impl Site {
         }
     }
 
-    /// Refuses a form that was not made for this session.
+    /// Refuses a form that was not created for this session.
     fn require_csrf(&self, identity: &Identity, form: &Form) -> Result<(), Failure> {
         self.page_tokens.require(identity.session.id, form.find("csrf").unwrap_or_default().as_bytes())
     }
 
-    /// Who posted a form of ours: somebody signed in, with the token of their session.
+    /// The user who posted one of our forms: signed in, and with the token of their session.
     async fn posted_by(&self, request: &HttpRequest, guard: &Guard, form: &PageForm) -> Result<Identity, Failure> {
         let identity = require_identity(request, guard).await?;
         self.require_csrf(&identity, &form.0)?;
         Ok(identity)
     }
 
-    /// A page under its own policy.
+    /// Renders a page with its own content security policy.
     fn page(view: &impl Template, nonce: &str, status: StatusCode) -> Result<HttpResponse, Failure> {
         let html = view
             .render()
@@ -148,8 +149,8 @@ impl Site {
             .body(html))
     }
 
-    /// Turns a handler's result into what a browser is shown: strangers are sent to sign in, old verifications to confirm,
-    /// everything else is a page that says what to do.
+    /// Turns a handler's result into a response for the browser: anonymous visitors are redirected to sign in, and
+    /// every other failure becomes a page that says what to do.
     fn answer(&self, request: &HttpRequest, result: Result<HttpResponse, Failure>) -> HttpResponse {
         match result {
             Ok(response) => response,
@@ -158,14 +159,15 @@ impl Site {
         }
     }
 
-    /// The sign-in page, and from there back to what was asked for.
+    /// The sign-in page, with the way back to the requested page.
     fn by_way_of_sign_in(&self, request: &HttpRequest) -> String {
         let wanted = self.page_of(request).filter(|page| is_own_path(page));
         let next = wanted.or_else(|| page_of_form(request.path(), self.is_page));
         next.map_or_else(|| "/".to_owned(), |next| with_next("/", &next))
     }
 
-    /// The page that a request is about, to be opened again: what was read, with its query, or the page of a posted form.
+    /// The page to open again after a request: for a read, the page with its query; for a form, the page that contains
+    /// it.
     fn page_of(&self, request: &HttpRequest) -> Option<String> {
         if reads(request) { own_address(request) } else { page_of_form(request.path(), self.is_page) }
     }
@@ -192,7 +194,7 @@ impl Site {
         let frame = self.frame(request, None, Boot::default());
         let nonce = frame.nonce.clone();
         let status = match failure.kind() {
-            // Without a page of its own, but told apart by programs.
+            // It has no page of its own, but programs must be able to distinguish it.
             Kind::UnsupportedMediaType => failure.kind().status(),
             _ => StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         };
@@ -205,15 +207,15 @@ impl Site {
         response
     }
 
-    /// The address to use instead, where it is certain that the page was opened under another name (127.0.0.1 for
-    /// localhost, say). Elsewhere the page's module says so, once the browser refuses.
+    /// The URL to use instead, if it is certain that the page was opened under another name (for example 127.0.0.1 for
+    /// localhost). In other cases the page module says so once the browser refuses.
     fn right_address(&self, request: &HttpRequest) -> Option<String> {
         another_name(request.headers(), self.public_url.as_str())
             .map(|_| format!("{}{}", self.public_url, self.page_of(request).unwrap_or_else(|| "/".to_owned())))
     }
 }
 
-/// What the operator gave for the foot of every page.
+/// The operator's links for the footer of every page.
 fn operator_links(operator: &config::Site) -> Vec<FooterLink> {
     let config::Site { help_url, privacy_url, terms_url, contact } = operator.clone();
     let links = [
@@ -225,7 +227,7 @@ fn operator_links(operator: &config::Site) -> Vec<FooterLink> {
     links.into_iter().flatten().collect()
 }
 
-/// What the form for new people asks for, as the operator chose it.
+/// The fields of the sign-up form, as configured.
 const fn open(asks: SignUpAsks) -> SignUp {
     let (name, email) = match asks {
         SignUpAsks::Nothing => (false, false),
@@ -236,35 +238,35 @@ const fn open(asks: SignUpAsks) -> SignUp {
     SignUp::Open(Asked { name, email })
 }
 
-/// The request's id, as it is in the log.
+/// The request ID, as in the log.
 fn request_id(request: &HttpRequest) -> String {
     request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }
 
-/// Whether a request asks for a page, rather than for a change.
+/// Whether a request reads a page and changes nothing.
 fn reads(request: &HttpRequest) -> bool {
     [Method::GET, Method::HEAD].contains(request.method())
 }
 
-/// Where a request went, with its query, for a link to the same; none where a browser could take it for another host's.
+/// The path and query of a request, for a link to it; `None` if a browser could take it for another host.
 fn own_address(request: &HttpRequest) -> Option<String> {
     let address = request.uri().path_and_query()?.as_str();
     let ours = address.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\']));
     ours.then(|| address.to_owned())
 }
 
-/// The page with the form that posts to a path: what can be read there, or at the nearest path above it.
+/// The page with the form that posts to a path: the page at that path, or at the nearest path above it.
 fn page_of_form(path: &str, is_page: fn(&str) -> bool) -> Option<String> {
     let mut all = std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above));
     all.find(|path| is_page(path)).map(ToOwned::to_owned)
 }
 
-/// A nonce for one answer's policy.
+/// A nonce for the content security policy of one answer.
 fn fresh_nonce() -> String {
     URL_SAFE_NO_PAD.encode(crate::random::bytes::<16>())
 }
 
-/// Who sent the request, by our cookie; access tokens open no pages.
+/// The user of a request, by session cookie. Access tokens cannot open pages.
 async fn identity_of(request: &HttpRequest, guard: &Guard) -> Result<Option<Identity>, Failure> {
     let identity = guard.identify(request).await?;
     if let Some(identity) = &identity {
@@ -273,17 +275,17 @@ async fn identity_of(request: &HttpRequest, guard: &Guard) -> Result<Option<Iden
     Ok(identity)
 }
 
-/// The same, where strangers are sent to sign in.
+/// Like [`identity_of`], but requires a signed-in user.
 async fn require_identity(request: &HttpRequest, guard: &Guard) -> Result<Identity, Failure> {
     identity_of(request, guard).await?.ok_or_else(|| Failure::new(Kind::NotSignedIn, "Sign in first."))
 }
 
-/// How a person is shown to themselves.
+/// A user, as shown to themselves.
 fn account_card(user: &User) -> AccountCard {
     AccountCard { name: user.name.clone(), email: user.email.clone(), short_id: anonymous_label(user.id) }
 }
 
-/// How an app is shown to people. `host` is where its answer goes, if anywhere.
+/// An app, as shown to users. `host` is where its answer goes, if anywhere.
 fn app_identity(client: &Client, host: Option<String>) -> AppIdentity {
     let definition = &client.definition;
     AppIdentity {
@@ -297,26 +299,26 @@ fn app_identity(client: &Client, host: Option<String>) -> AppIdentity {
     }
 }
 
-/// After a POST, the page to GET.
+/// A redirect with 303, as after a POST.
 fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
 }
 
-/// A page, told where to go on afterwards.
+/// The path of a page with `next`, the path to continue to afterwards.
 fn with_next(page: &str, next: &str) -> String {
     let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
     format!("{page}?next={next}")
 }
 
-/// The `next` of an address, if it is a plain path of ours: begins with one slash, and holds nothing that a browser could
-/// read as another host.
+/// The `next` parameter of a URL, if it is a plain path of ours: it begins with a single slash and contains nothing
+/// that a browser could read as another host.
 fn next_of(request: &HttpRequest) -> Option<String> {
     let (_, next) = url::form_urlencoded::parse(request.query_string().as_bytes()).find(|(name, _)| name == "next")?;
     is_own_path(&next).then(|| next.into_owned())
 }
 
-/// Whether a browser that is given this stays with us: nothing in it is taken for a host, also once dot segments are
-/// resolved (`/.//evil.example`).
+/// Whether a browser that follows this path stays on our host: nothing in it can be read as a host, even after dot
+/// segments are resolved (`/.//evil.example`).
 fn is_own_path(path: &str) -> bool {
     let plain =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~' | b'?' | b'=' | b'&' | b'%');
@@ -329,15 +331,15 @@ fn is_own_path(path: &str) -> bool {
         && !hierarchy.split('/').any(dots)
 }
 
-/// The banner that an address asks for: a code, mapped through the catalogue, never echoed.
+/// The banner that a URL requests. It is a code that is looked up in the catalogue and never echoed.
 fn done_of(request: &HttpRequest) -> Option<crate::web::pages::account::Done> {
     let (_, code) = url::form_urlencoded::parse(request.query_string().as_bytes()).find(|(name, _)| name == "done")?;
     crate::web::pages::account::Done::from_code(&code)
 }
 
-/// Sets a cookie on a finished answer.
+/// Adds a cookie to a finished answer.
 fn with_cookie(mut response: HttpResponse, cookie: &Cookie<'_>) -> HttpResponse {
-    // A cookie of ours is always a valid header.
+    // Our cookies are always valid header values.
     let _ = response.add_cookie(cookie);
     response
 }

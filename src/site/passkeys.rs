@@ -1,4 +1,4 @@
-//! One's passkeys: the list, renaming, removing, resuming.
+//! The user's passkeys: the list, renaming, removing, resuming.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -19,7 +19,7 @@ use crate::web::form::PageForm;
 use crate::web::pages::passkeys::{Kept, NameProblem, PasskeyCard, Passkeys, Remove, Rename, Resume};
 use crate::web::pages::{Boot, PageKind};
 
-/// The list, and adding.
+/// The page that lists passkeys, and where one can be added.
 pub async fn list(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>, room: Room) -> HttpResponse {
     let result = async {
         let identity = require_identity(&request, &guard).await?;
@@ -60,7 +60,8 @@ fn card(passkey: &StoredPasskey, current: Option<PasskeyId>) -> PasskeyCard {
     }
 }
 
-/// Sends on to confirm where the verification is old, so that the form that follows is accepted when it is posted.
+/// Redirects to the confirmation page if the verification is too old, so that the form that follows is accepted when
+/// posted.
 fn needs_confirming(room: &Room, identity: &Identity, request: &HttpRequest) -> Option<HttpResponse> {
     room.require_fresh(&identity.session).is_err().then(|| see_other(&with_next("/confirm", request.path())))
 }
@@ -138,7 +139,7 @@ pub async fn rename(
     site.answer(&request, result)
 }
 
-/// The page that asks before removing.
+/// The page that asks before a passkey is removed.
 pub async fn remove_form(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -181,7 +182,7 @@ pub async fn remove(
     let result = async {
         let identity = site.posted_by(&request, &guard, &form).await?;
         let removed = match room.remove(&identity.session, parse_id(&id)?, &caller.provenance).await {
-            // One that is gone already is what was wanted, and somebody else's looks the same.
+            // A passkey that is already gone is what was wanted. Another user's passkey gets the same answer.
             Err(CeremonyError::NotFound) => Ok(()),
             other => other.map(drop),
         };
@@ -191,8 +192,8 @@ pub async fn remove(
     site.answer(&request, result)
 }
 
-/// The page that asks before a paused passkey is used again. The session must stand on another passkey: whoever holds a copy
-/// of the paused one could open this page with it.
+/// The page that asks before a paused passkey is resumed. The session must have been opened with another passkey:
+/// whoever holds a copy of the paused one could otherwise resume it.
 pub async fn resume_form(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -243,7 +244,7 @@ pub async fn resume(
     site.answer(&request, result)
 }
 
-/// After a change: on, or by way of confirming back to the form.
+/// After a change: continues to `next`, or redirects to the confirmation page and then back to the form.
 fn confirmed(result: Result<(), CeremonyError>, next: &str, request: &HttpRequest) -> Result<HttpResponse, Failure> {
     match result.map_err(Failure::from) {
         Ok(()) => Ok(see_other(next)),

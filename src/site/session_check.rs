@@ -1,5 +1,6 @@
-//! `GET /oauth/session/check`: the page that apps load unseen to learn whether somebody signed in or out (OpenID Connect
-//! Session Management 1.0 §3.1). The one page of ours that others may frame: it shows nothing and changes nothing.
+//! `GET /oauth/session/check`: the page that apps load in a hidden frame to detect a sign-in or sign-out (OpenID
+//! Connect Session Management 1.0 §3.1). It is our only page that other sites may frame. It shows nothing and changes
+//! nothing.
 
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -11,7 +12,7 @@ use crate::web::error::{Failure, Kind};
 use crate::web::headers::framed_policy;
 use crate::web::pages::session_check::SessionCheck;
 
-/// The page; it does not exist unless an operator wants it.
+/// The page; 404 unless session management is enabled.
 pub async fn page(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>) -> HttpResponse {
     site.answer(&request, check_page(&guard))
 }

@@ -1,4 +1,4 @@
-//! Sign-in, the pages without script, step-up.
+//! Sign-in, the pages for browsers without script, and step-up.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -18,7 +18,7 @@ use crate::web::pages::confirm::{Confirm, Reason};
 use crate::web::pages::sign_in::{AppChip, Scriptless, SignIn};
 use crate::web::pages::{Armed, Boot, PageKind};
 
-/// The page with the one button. Somebody signed in is sent on.
+/// The sign-in page. A user who is already signed in is redirected.
 pub async fn home(
     request: HttpRequest,
     site: web::Data<Site>,
@@ -46,22 +46,22 @@ async fn sign_in_page(
     show(request, site, guard, room, (limits, caller), Introduction { next, ..Introduction::default() }).await
 }
 
-/// What brings somebody to the sign-in page.
+/// The context of the sign-in page.
 #[derive(Default)]
 pub(super) struct Introduction {
-    /// Where to go afterwards: a path of ours.
+    /// Where to continue afterwards: a path of ours.
     pub(super) next: Option<String>,
-    /// The app that sent them.
+    /// The app that sent the user.
     pub(super) app: Option<AppChip>,
-    /// What the e-mail field begins with.
+    /// The initial value of the e-mail field.
     pub(super) email: String,
-    /// Where somebody goes who will not sign in: back to the app, by a path of ours.
+    /// Where Cancel leads: back to the app, by a path of ours.
     pub(super) cancel: Option<String>,
-    /// Where those go who have an account, when the app asks for a new one: a path of ours.
+    /// If the app requests a new account: where users who already have one sign in, a path of ours.
     pub(super) sign_in_instead: Option<String>,
 }
 
-/// The page itself, for whoever is to sign in.
+/// Renders the sign-in page.
 pub(super) async fn show(
     request: &HttpRequest,
     site: &Site,
@@ -74,7 +74,7 @@ pub(super) async fn show(
     let right_address = site.right_address(request);
     let mut browser = None;
     let mut armed = None;
-    // Under another name no passkey would work, and a network over its limit does without autofill.
+    // Under another host name no passkey would work. A network over its rate limit gets no autofill.
     if right_address.is_none() && limits.check(Class::Start, caller.network).is_ok() {
         let bound = Browser::of(request.headers(), guard)?;
         let begun = room
@@ -125,13 +125,13 @@ fn view(
     }
 }
 
-/// The button, pressed where no script runs.
+/// The sign-in button, pressed in a browser without script.
 pub async fn without_script(request: HttpRequest, site: web::Data<Site>, form: PageForm) -> HttpResponse {
     let result = scriptless(&site, &request, &form);
     site.answer(&request, result)
 }
 
-/// The address of those forms, opened by itself: there is nothing to read.
+/// GET for the paths of those forms: redirects to the sign-in page, because there is nothing to show.
 pub async fn nothing_posted() -> HttpResponse {
     see_other("/")
 }
@@ -142,7 +142,7 @@ fn scriptless(site: &Site, request: &HttpRequest, form: &PageForm) -> Result<Htt
     Site::page(&view, &view.frame.nonce.clone(), StatusCode::OK)
 }
 
-/// The e-mail form, posted where no script runs: says so, or what is wrong with the address.
+/// The e-mail form, posted by a browser without script: says so, or what is wrong with the address.
 pub async fn email_without_script(request: HttpRequest, site: web::Data<Site>, form: PageForm) -> HttpResponse {
     let typed: String = form.0.find("username").unwrap_or_default().chars().take(254).collect();
     let result = if Email::parse(&typed).is_ok() {
@@ -156,7 +156,7 @@ pub async fn email_without_script(request: HttpRequest, site: web::Data<Site>, f
     site.answer(&request, result)
 }
 
-/// Proving again who one is, on the way to something sensitive.
+/// The step-up page, on which the user confirms their identity before a sensitive operation.
 pub async fn confirm(request: HttpRequest, site: web::Data<Site>, guard: web::Data<Guard>, room: Room) -> HttpResponse {
     let result = confirm_page(&request, &site, &guard, &room).await;
     site.answer(&request, result)

@@ -12,15 +12,17 @@ use crate::ceremony::Ceremonies;
 use crate::domain::native_apps;
 use crate::web::error::{Failure, Kind, Problem};
 
-/// Related origins (WebAuthn Level 3 §5.11.1) of the RP id whose host is asked, from the very list that origins are checked by.
+/// Returns the related origins (WebAuthn Level 3 §5.11.1) of the RP ID in `Host`.
+///
+/// It is the same list that origins are checked against.
 #[utoipa::path(get, path = "/.well-known/webauthn", tag = "Well-known", responses((status = 200, description = "`{\"origins\": […]}`")))]
 pub async fn webauthn(request: HttpRequest, room: web::Data<Arc<Ceremonies>>) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "origins": room.profiles.published_at(host(&request)) }))
 }
 
-/// The apps for Apple's systems that use the passkeys of the RP id whose host is asked.
+/// Returns the apps on Apple platforms that use the passkeys of the RP ID in `Host`.
 #[utoipa::path(get, path = "/.well-known/apple-app-site-association", tag = "Well-known",
-    responses((status = 200, description = "`{\"webcredentials\": {\"apps\": […]}}`"), (status = 404, description = "`not_found`: no such apps")))]
+    responses((status = 200, description = "`{\"webcredentials\": {\"apps\": […]}}`"), (status = 404, description = "`not_found`: no such app is configured for this domain")))]
 pub async fn apple_app_site_association(
     request: HttpRequest,
     room: web::Data<Arc<Ceremonies>>,
@@ -28,14 +30,14 @@ pub async fn apple_app_site_association(
     vouched(native_apps::site_association(&room.profiles.apps_at(host(&request))))
 }
 
-/// The apps for Android that use the passkeys of the RP id whose host is asked (Digital Asset Links).
+/// Returns the Android apps that use the passkeys of the RP ID in `Host` (Digital Asset Links).
 #[utoipa::path(get, path = "/.well-known/assetlinks.json", tag = "Well-known",
-    responses((status = 200, description = "A list of statements"), (status = 404, description = "`not_found`: no such apps")))]
+    responses((status = 200, description = "A list of Digital Asset Links statements"), (status = 404, description = "`not_found`: no such app is configured for this domain")))]
 pub async fn asset_links(request: HttpRequest, room: web::Data<Arc<Ceremonies>>) -> Result<HttpResponse, Problem> {
     vouched(native_apps::asset_links(&room.profiles.apps_at(host(&request))))
 }
 
-/// The host that is asked, without its port. An RP id is a domain, so what follows a colon is the port.
+/// The requested host without its port. An RP ID is a domain, so anything after a colon is the port.
 fn host(request: &HttpRequest) -> &str {
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     host.split_once(':').map_or(host, |(name, _)| name)
@@ -47,20 +49,24 @@ fn vouched(document: Option<Value>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().insert_header(("cache-control", "public, max-age=3600")).json(document))
 }
 
-/// Where passkeys are made and managed (W3C "A Well-Known URL for Relying Party Passkey Endpoints").
+/// Returns the pages on which passkeys are created and managed (W3C "A Well-Known URL for Relying Party Passkey
+/// Endpoints").
 #[utoipa::path(get, path = "/.well-known/passkey-endpoints", tag = "Well-known", responses((status = 200, description = "`{\"enroll\": …, \"manage\": …}`")))]
 pub async fn passkey_endpoints(guard: web::Data<Guard>) -> HttpResponse {
     let page = format!("{}/account/passkeys", guard.public_origin);
     HttpResponse::Ok().json(json!({ "enroll": page, "manage": page }))
 }
 
-/// Where people change what they sign in with (W3C "A Well-Known URL for Changing Passwords"): here that is a passkey.
-#[utoipa::path(get, path = "/.well-known/change-password", tag = "Well-known", responses((status = 303, description = "To the page of passkeys")))]
+/// Redirects to the page on which users change their credentials (W3C "A Well-Known URL for Changing Passwords"): here,
+/// their passkeys.
+#[utoipa::path(get, path = "/.well-known/change-password", tag = "Well-known", responses((status = 303, description = "Redirects to the passkeys page")))]
 pub async fn change_password() -> HttpResponse {
     see_other("/account/passkeys")
 }
 
-/// This server's own APIs as a protected resource (RFC 9728 §3): which authorization server gives tokens for them.
+/// Returns the protected resource metadata of this server's own APIs (RFC 9728 §3).
+///
+/// It names the authorization server that issues access tokens for them.
 #[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "Well-known",
     responses((status = 200, description = "`{\"resource\": …, \"authorization_servers\": […], …}`")))]
 pub async fn protected_resource(guard: web::Data<Guard>) -> HttpResponse {
@@ -74,7 +80,7 @@ pub async fn protected_resource(guard: web::Data<Guard>) -> HttpResponse {
     }))
 }
 
-/// The pointer to that document in a refusal's challenge (RFC 9728 §5.1).
+/// The pointer to this document in the challenge of a refusal (RFC 9728 §5.1).
 pub fn pointer(issuer: &str) -> String {
     format!("resource_metadata=\"{issuer}/.well-known/oauth-protected-resource\"")
 }

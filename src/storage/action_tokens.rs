@@ -1,4 +1,4 @@
-//! Action tokens: made by backends, counted when a ceremony begins, used up by the statement that ends one.
+//! Action tokens: made by backends, counted when a ceremony begins, used up by the statement that completes one.
 
 use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
@@ -102,7 +102,7 @@ pub fn insert(conn: &mut PgConnection, token: &ActionToken, digest: &TokenDigest
     Ok(())
 }
 
-/// The token of this digest, in whatever state.
+/// The token with this digest, whatever its state.
 pub fn find(conn: &mut PgConnection, digest: &TokenDigest) -> Result<Option<ActionToken>, StorageError> {
     let row: Option<Row> = tokens::table
         .filter(tokens::digest.eq(digest.as_bytes().as_slice()))
@@ -112,13 +112,13 @@ pub fn find(conn: &mut PgConnection, digest: &TokenDigest) -> Result<Option<Acti
     row.map(TryInto::try_into).transpose()
 }
 
-/// The token of this id, in whatever state.
+/// The token with this id, whatever its state.
 pub fn get(conn: &mut PgConnection, id: ActionTokenId) -> Result<Option<ActionToken>, StorageError> {
     let row: Option<Row> = tokens::table.find(id.uuid()).select(Row::as_select()).first(conn).optional()?;
     row.map(TryInto::try_into).transpose()
 }
 
-/// A client's tokens, the newest first, after the one that `after` names by time and id; at most `most`.
+/// A page of a client's tokens, newest first, after the one that `after` names by time and id; at most `most`.
 pub fn page(
     conn: &mut PgConnection,
     client: &str,
@@ -137,7 +137,7 @@ pub fn page(
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// Takes a client's token back, unless it was used or taken back; gives whose it was.
+/// Revokes a client's token, unless it was used or revoked before. Returns the person it was for.
 pub fn revoke(
     conn: &mut PgConnection,
     client: &str,
@@ -158,8 +158,8 @@ pub fn revoke(
     Ok(of.map(Into::into))
 }
 
-/// Counts a ceremony that begins: one conditional statement, so that no more begin than a token may. `false` when it is used,
-/// taken back, over or exhausted.
+/// Counts the beginning of a ceremony: one conditional statement, so that no more begin than a token allows. `false`
+/// when the token was used or revoked, has expired, or is exhausted.
 pub fn reserve(conn: &mut PgConnection, id: ActionTokenId, now: Time) -> Result<bool, StorageError> {
     let counted = diesel::update(
         tokens::table
@@ -174,8 +174,8 @@ pub fn reserve(conn: &mut PgConnection, id: ActionTokenId, now: Time) -> Result<
     Ok(counted == 1)
 }
 
-/// Uses a token up, in the transaction of what it permits; `result` is the id of what its client gets. `false` when it was
-/// used before, taken back, or is over.
+/// Uses a token up, in the transaction of what it permits; `result` is the id of the result for its client. `false`
+/// when it was used or revoked before, or has expired.
 pub fn consume(
     conn: &mut PgConnection,
     id: ActionTokenId,
@@ -194,13 +194,13 @@ pub fn consume(
     Ok(used == 1)
 }
 
-/// Whether a token's person is as they were when the token was made: whoever was disabled since, or lost a passkey, proves
-/// nothing any more.
+/// Whether a token's person is unchanged since the token was made: someone who has since been disabled or lost a
+/// passkey proves nothing any more.
 const SAME_PERSON: &str = "EXISTS (SELECT FROM users WHERE users.id = action_tokens.user_id \
      AND users.status = 'active' AND users.epoch = action_tokens.epoch)";
 
-/// Redeems the one result of a token for its client: `false` when it is another result, another client's, was redeemed before,
-/// or its person is not what they were.
+/// Redeems the one result of a token for its client. `false` when it is another result, another client's, was redeemed
+/// before, or the person has changed since.
 pub fn redeem(
     conn: &mut PgConnection,
     client: &str,
@@ -221,8 +221,8 @@ pub fn redeem(
     Ok(redeemed == 1)
 }
 
-/// What was signed with a token, for its client, once: the token, and what the ceremony proved. None when nothing was signed
-/// with it, it is another client's, its result was redeemed before, or its person is not what they were.
+/// Takes what was signed with a token, once, for its client: the token, and what the ceremony proved. None when nothing
+/// was signed with it, it is another client's, its result was redeemed before, or the person has changed since.
 pub fn fetch_signed(
     conn: &mut PgConnection,
     client: &str,
@@ -251,14 +251,14 @@ pub fn was_redeemed(conn: &mut PgConnection, client: &str, id: ActionTokenId) ->
     Ok(diesel::select(exists(redeemed)).get_result(conn)?)
 }
 
-/// Whether a client's token has a result, and its person is not what they were when it was made.
+/// Whether a client's token has a result but its person has changed since the token was made.
 pub fn person_changed(conn: &mut PgConnection, client: &str, id: ActionTokenId) -> Result<bool, StorageError> {
     let used =
         tokens::table.find(id.uuid()).filter(tokens::client_id.eq(client)).filter(tokens::result_id.is_not_null());
     Ok(diesel::select(exists(used.filter(not(sql::<Bool>(SAME_PERSON))))).get_result(conn)?)
 }
 
-/// Whom a system knows by a name.
+/// The person whom another system knows by this id.
 pub fn find_external(conn: &mut PgConnection, name: &ExternalId) -> Result<Option<UserId>, StorageError> {
     let found: Option<Uuid> =
         external_ids::table.find((&name.source, &name.id)).select(external_ids::user_id).first(conn).optional()?;
@@ -275,8 +275,8 @@ statement! {
         subject: Option<String> => Nullable<Text>, subject_name: Option<String> => Nullable<Text>,
         proved: Option<Value> => Nullable<Jsonb>,
     } -> Array<Binary>,
-    // The passkey's row is locked before the token is used up, and changed after: if either is not as it was read, nothing
-    // is written.
+    // The passkey's row is locked before the token is used up, and changed afterwards: if either differs from what was
+    // read, nothing is written.
     ", person AS (
         SELECT id FROM users WHERE id = $2 AND status = 'active' AND epoch = $3 FOR SHARE
     ), passkey AS (
@@ -305,18 +305,18 @@ statement! {
     FROM token"
 }
 
-/// How a token is used up by an assertion.
+/// How an assertion uses a token up.
 #[derive(Clone, Debug)]
 pub struct Used {
     /// The token.
     pub token: ActionTokenId,
-    /// The id of what its client gets.
+    /// The id of the result for its client.
     pub result: Uuid,
-    /// What was proved, where the backend may fetch it.
+    /// What was proved, if the backend may fetch it.
     pub proved: Option<Value>,
 }
 
-/// Records an assertion for a token and uses the token up, in one statement. Answers as
+/// Records an assertion for a token and uses the token up, in one statement. Returns what
 /// [`NewSignIn`](super::sign_in::NewSignIn) does.
 pub fn prove(
     conn: &mut PgConnection,

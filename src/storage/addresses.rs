@@ -1,4 +1,4 @@
-//! Which passkeys a sign-in lists that begins with an e-mail address.
+//! The passkeys that are listed for a sign-in that begins with an e-mail address.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Text};
@@ -6,10 +6,10 @@ use diesel::sql_types::{Array, BigInt, Binary, Text};
 use super::StorageError;
 use crate::statement;
 
-/// What is known of an address.
+/// What is known about an address.
 #[derive(Debug)]
 pub struct Claimed {
-    /// The form that all its spellings share: as the database folds them, which is what it compares by.
+    /// The address in the case-folded form that the database compares.
     pub address: String,
     /// Credential ids and transports, in no order.
     pub passkeys: Vec<(Vec<u8>, Vec<String>)>,
@@ -18,7 +18,8 @@ pub struct Claimed {
 statement! { Fold { email: String => Text } -> Text, "SELECT lower($1)" }
 
 statement! {
-    /// The verified owner's passkeys come first, all of them; then of whoever claims the address each one's newest, and so on.
+    /// All passkeys of the verified owner come first. Then follow the newest passkey of each account that claims the
+    /// address, then the second newest of each, and so on.
     Listed { email: String => Text, rp_id: String => Text, most: i64 => BigInt } -> (Binary, Array<Text>),
     ", claimants AS (
         SELECT id, email_verified_at IS NOT NULL AS verified, created_at FROM users
@@ -35,8 +36,9 @@ statement! {
     SELECT credential_id, transports FROM placed WHERE verified OR place <= $3"
 }
 
-/// The passkeys under one RP id of an address's verified owner, and of the accounts that claim it: of the latter no more than
-/// make `most` together, because anybody may claim any address, with as many passkeys as they like.
+/// The passkeys, under one RP id, of an address's verified owner and of the accounts that merely claim it. The owner's
+/// are all listed. Those of claimants only fill the list up to `most`, because anybody may claim any address, with any
+/// number of passkeys.
 pub fn claimed(conn: &mut PgConnection, email: &str, rp_id: &str, most: i64) -> Result<Claimed, StorageError> {
     let address: String = Fold { email: email.to_owned() }.get_result(conn)?;
     let passkeys = Listed { email: email.to_owned(), rp_id: rp_id.to_owned(), most }.load(conn)?;

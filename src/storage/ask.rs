@@ -1,12 +1,15 @@
-//! Many callers, one statement: what is asked of the database while it is busy is asked together as soon as it is free.
+//! Batches the queries of many callers: what is asked while the database is busy is sent in one statement as soon as it
+//! is free.
 //!
-//! Nobody waits for company. A question that comes alone goes at once, alone; with it go those of the tasks that are ready on
-//! its thread, and those that come while it is under way make the next [batch](super::batch). So a lightly loaded server is as
-//! quick as without, and a loaded one pays for planning, messages, threads and the write to the disk once for a batch instead of
-//! once for each.
+//! No caller waits for a batch to fill. A query that arrives alone is sent at once, together with those of the tasks
+//! that are ready on its thread. Queries that arrive while all lanes are busy form the next [batch](super::batch). A
+//! lightly loaded server is therefore as fast as without batching, and a loaded one pays for planning, messages,
+//! threads and the write to disk once for each batch instead of once for each query.
 //!
-//! What must always hold: who gave up gets nothing done behind its back (but for what tells of something that has happened);
-//! what a batch left alone is tried again by itself, where its caller alone waits and learns why not.
+//! What must always hold:
+//! - Nothing is done for a caller that has given up, except for records of something that has already happened.
+//! - A query that a batch left alone is run again by itself: only its own caller waits for it, and gets the final
+//!   answer.
 
 use diesel::r2d2::R2D2Connection as _;
 use tokio::sync::oneshot;
@@ -17,10 +20,10 @@ use super::queue::{Caller, Lane, Reply};
 use super::{StorageError, error};
 
 impl Db {
-    /// Asks a question together with whoever asks one of its kind at the same time. `None` when a condition does not hold.
+    /// Runs a query, in one batch with concurrent queries of its kind. `None` when one of its conditions does not hold.
     ///
     /// # Errors
-    /// As [`Db::run`] has them.
+    /// Those of [`Db::run`].
     pub async fn ask<B: Batch>(&self, question: B) -> Result<Option<B::Answer>, StorageError> {
         let (reply, answer) = oneshot::channel();
         let caller = Caller { question, reply };
@@ -36,8 +39,8 @@ impl Db {
     }
 }
 
-/// Sets a lane to work: as a task of its own, which runs after those that are ready on this thread, so that their questions
-/// come along.
+/// Starts a lane. Its task runs after the tasks that are ready on this thread, so that their queries join the first
+/// batch.
 fn open<B: Batch>(db: Db, lane: Lane<B>) {
     let work: Work = Box::new(move |db| {
         while let Some(callers) = lane.next() {
@@ -52,7 +55,7 @@ fn serve<B: Batch>(db: &Db, callers: Vec<Caller<B>>) {
     let asked = db.blocking(|conn| match B::all(conn, &questions, Locked::Skipped) {
         Err(fault) if fault.is_read_only() || conn.ping().is_err() => Err(fault),
         Err(fault) => {
-            // One of them may be to blame; by itself it will be told.
+            // One of the queries may be the cause. Run alone, each gets its own result.
             tracing::warn!(
                 error = error::in_one_line(&fault),
                 size = questions.len(),
@@ -73,7 +76,7 @@ fn serve<B: Batch>(db: &Db, callers: Vec<Caller<B>>) {
             None if !is_final => Reply::LeftAlone(question),
             answer => Reply::Answer(answer),
         };
-        // A caller that left hears nothing, and tries nothing by itself.
+        // A caller that has gone cannot run the query again by itself.
         if let Err(Reply::LeftAlone(question)) = reply.send(told)
             && B::EVEN_IF_GONE
             && let Err(fault) = db.blocking(|conn| question.one(conn))
@@ -83,7 +86,8 @@ fn serve<B: Batch>(db: &Db, callers: Vec<Caller<B>>) {
     }
 }
 
-/// The same fault for all. Of a lost connection nobody knows whether the batch was done, so nothing is tried again.
+/// Reports the same fault to all. When the connection was lost, nobody knows whether the batch was executed, so nothing
+/// is tried again.
 fn fail<B: Batch>(replies: Vec<oneshot::Sender<Reply<B>>>, fault: &StorageError) {
     tracing::warn!(error = error::in_one_line(fault), size = replies.len(), "a batch could not be asked");
     for reply in replies {

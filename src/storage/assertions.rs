@@ -1,5 +1,7 @@
-//! The writes of an assertion that opens no session: a step-up, and an operation that is signed. One cached statement each; like
-//! a [sign-in](super::sign_in) they repeat what was read before the signature was checked.
+//! The writes of assertions that open no session: a step-up, and a signed operation.
+//!
+//! Each is one cached statement. Like a [sign-in](super::sign_in), it checks again what was read before the signature
+//! was verified.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -55,7 +57,7 @@ statement! {
     FROM session"
 }
 
-/// Records an assertion and renews an existing session under a new cookie. Answers as a sign-in does.
+/// Records an assertion and renews an existing session under a new cookie. Returns what a sign-in does.
 pub fn step_up(
     conn: &mut PgConnection,
     assertion: &VerifiedAssertion,
@@ -117,8 +119,8 @@ statement! {
     FROM passkey"
 }
 
-/// Records an assertion of a verified person in a live session, which it neither renews nor changes. Answers as a sign-in
-/// does.
+/// Records an assertion of a verified person in a live session, without renewing or changing the session. Returns what
+/// a sign-in does.
 pub fn sign(
     conn: &mut PgConnection,
     assertion: &VerifiedAssertion,

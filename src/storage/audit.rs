@@ -14,14 +14,14 @@ use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::{Id, UserId};
 use crate::statement;
 
-/// Writes one event. Call it in the transaction of its cause; an event whose cause is no change of the database is asked to
-/// be written with [`Db::ask`](super::Db::ask).
+/// Writes one event. Call it in the transaction of the change that the event records; an event without such a change is
+/// written with [`Db::ask`](super::Db::ask).
 pub fn insert(conn: &mut PgConnection, event: &Event) -> Result<(), StorageError> {
     insert_all(conn, std::slice::from_ref(event))
 }
 
-// As arrays, not as the JSON of other batches: what leaves a trail and changes nothing else, such as a bridge's token, is asked
-// all the time.
+// Arrays instead of the JSON of other batches: operations that change nothing else, such as issuing a bridge token,
+// write events all the time.
 statement! {
     InsertAll {
         at: Vec<Time> => Array<Timestamptz>, kind: Vec<&'static str> => Array<Text>,
@@ -45,7 +45,7 @@ statement! {
 impl Batch for Event {
     type Answer = ();
     const LOCKS: bool = false;
-    // The refusal was given, or the token is out there, whether or not its caller still listens.
+    // The refusal was sent, or the token issued, whether or not the caller still listens.
     const EVEN_IF_GONE: bool = true;
 
     fn all(conn: &mut PgConnection, all: &[Self], _: Locked) -> Result<Vec<Option<()>>, StorageError> {
@@ -54,7 +54,7 @@ impl Batch for Event {
     }
 }
 
-/// The same for several.
+/// Writes several events; see [`insert`].
 pub fn insert_all(conn: &mut PgConnection, all: &[Event]) -> Result<(), StorageError> {
     let written = InsertAll {
         at: column(all, |event| event.at),
@@ -129,13 +129,13 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether it is asked of one event after the other.
+    /// Whether the search has to read one event after the other, because no index helps.
     const fn walks(&self) -> bool {
         self.user.is_none() && (self.kind.is_some() || self.client.is_some())
     }
 }
 
-/// One event, whole. It also reads from what `to_jsonb` makes of its row.
+/// One complete event. It can also be read from the `to_jsonb` form of its row.
 #[derive(Clone, Debug, Queryable, Selectable, serde::Deserialize)]
 #[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
 pub struct Recorded {
@@ -163,19 +163,19 @@ pub struct Recorded {
     pub detail: Value,
 }
 
-/// How many numbers of events one page looks through for a kind or a client: neither has an index, which every sign-in would
-/// pay for, and what is rare may be years back.
+/// How many event numbers one page searches for a kind or a client. Neither has an index, which would slow down every
+/// sign-in, and a rare event may be years back.
 const LOOKED_THROUGH: i64 = 200_000;
 
-/// Events that were found, and the number before which to look on where the search ended early.
+/// The events that were found, and where to continue if the search ended early.
 pub struct Found {
-    /// The events, the newest first.
+    /// The events, newest first.
     pub events: Vec<Recorded>,
-    /// Where it ended, unless there is nothing older.
+    /// The number before which to continue the search; none when the page is full or nothing older is left.
     pub ended_at: Option<i64>,
 }
 
-/// Events, the newest first, older than the one of the number `before`; at most `most`.
+/// A page of events, newest first, older than number `before`; at most `most`.
 pub fn page(conn: &mut PgConnection, filter: &Filter, before: Option<i64>, most: usize) -> Result<Found, StorageError> {
     let mut query =
         audit_events::table.order(audit_events::id.desc()).limit(i64::try_from(most).unwrap_or(i64::MAX)).into_boxed();
@@ -200,7 +200,7 @@ pub fn page(conn: &mut PgConnection, filter: &Filter, before: Option<i64>, most:
     Ok(Found { events, ended_at })
 }
 
-/// The lowest number that a search looks at, unless nothing is below it.
+/// The lowest number that a search looks at; none when there is nothing below it.
 fn floor(conn: &mut PgConnection, before: Option<i64>) -> Result<Option<i64>, StorageError> {
     let (oldest, newest): (Option<i64>, Option<i64>) =
         audit_events::table.select((min(audit_events::id), max(audit_events::id))).first(conn)?;

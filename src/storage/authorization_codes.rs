@@ -1,8 +1,8 @@
-//! Authorization codes: given once by one statement whose conditions repeat what was read before, and redeemed once (see
-//! [`redemptions`](super::redemptions)).
+//! Authorization codes: issued once, by one statement whose conditions check again what was read before, and redeemed
+//! once (see [`redemptions`](super::redemptions)).
 //!
-//! A session is looked for by its id alone, and whose it is compared afterwards: given both to choose from, PostgreSQL goes
-//! through all sessions of the person, for as long as it has no statistics that tell it better.
+//! A session is looked up by its id alone, and its owner compared afterwards. With both as conditions, PostgreSQL reads
+//! all sessions of the person until it has statistics that tell it better.
 
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
@@ -24,44 +24,45 @@ use crate::domain::secret::TokenDigest;
 use crate::domain::user::User;
 use crate::statement;
 
-/// A code about to be given.
+/// A code about to be issued.
 #[derive(Clone, Debug)]
 pub struct NewCode {
     /// Its digest.
     pub digest: TokenDigest,
-    /// The name of what it will give.
+    /// The id of the grant it stands for.
     pub grant_id: FamilyId,
-    /// For whom.
+    /// The client it is issued to.
     pub client: String,
-    /// About whom.
+    /// The person it is about.
     pub user: UserId,
-    /// In which browser session.
+    /// The browser session it is issued in.
     pub session: SessionId,
     /// What it is bound to.
     pub grant: CodeGrant,
     /// The time at which the code is issued.
     pub now: Time,
-    /// Its end.
+    /// When it expires.
     pub expires_at: Time,
-    /// When the last access token that it can have given has ended. What can be refreshed is found by the grant's name after
-    /// that, see [`grant_of`](crate::domain::authorization::grant_of).
+    /// When the last access token issued for it has expired. Later, what can be refreshed is found by the grant's id:
+    /// see [`grant_of`](crate::domain::authorization::grant_of).
     pub kept_until: Time,
-    /// The request that waited, which ends with this.
+    /// The waiting request, which this answers.
     pub interaction: Option<TokenDigest>,
-    /// The pushed request, which is used up with this.
+    /// The pushed request, which this uses up.
     pub pushed: Option<TokenDigest>,
-    /// What the person allows from now on; none: as before.
+    /// The consent from now on; none leaves it as it was.
     pub consent: Option<Consent>,
-    /// What they allowed until now, where the client is not the operator's own: the code is given only while it is that.
+    /// The consent the decision was based on, if the client is not the operator's own: no code is issued if it has
+    /// changed.
     pub before: Option<Before>,
-    /// The signed request, which is used up with this.
+    /// The signed request, which this uses up.
     pub object: Option<Spent>,
 }
 
-/// The consent that a decision was made by.
+/// The consent that a decision was based on.
 #[derive(Clone, Copy, Debug)]
 pub struct Before {
-    /// When it was last changed; none where there was none.
+    /// When it was last changed; none when there was none.
     pub updated_at: Option<Time>,
 }
 
@@ -109,8 +110,8 @@ statement! {
     SELECT grant_id FROM code"
 }
 
-/// Gives a code, remembers the consent, ends the request that waited, and writes the event. `false` when the session or the
-/// person is not there any more, the request was answered before, or the consent is another by now.
+/// Issues a code, records the consent, ends the waiting request, and writes the event. `false` when the session or the
+/// person is no longer active, the request was answered or used before, or the consent has changed.
 pub fn give(conn: &mut PgConnection, new: &NewCode, event: &Event) -> Result<bool, StorageError> {
     let Some(object) = &new.object else { return give_one(conn, new, event) };
     let given = conn.transaction(|conn| {
@@ -154,18 +155,18 @@ fn give_one(conn: &mut PgConnection, new: &NewCode, event: &Event) -> Result<boo
     Ok(statement.get_result::<Uuid>(conn).optional()?.is_some())
 }
 
-/// A code with those it belongs to.
+/// A code with the person and the session it belongs to.
 #[derive(Clone, Debug)]
 pub struct FoundCode {
     /// The code.
     pub code: StoredCode,
-    /// About whom.
+    /// The person it is about.
     pub user: User,
-    /// In which browser session.
+    /// The browser session it was issued in.
     pub session: SessionId,
 }
 
-/// Asks for a code, whatever its state, by its digest.
+/// Looks up a code by its digest, whatever its state.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct FindCode {
     /// Its digest.
@@ -209,7 +210,7 @@ fn found_code(
     Ok(FoundCode { code, user: user.try_into()?, session: session.into() })
 }
 
-/// Uses a code up for nothing: one try for each.
+/// Uses up a code without issuing anything: each code allows one attempt.
 pub fn burn(conn: &mut PgConnection, digest: &TokenDigest, now: Time) -> Result<(), StorageError> {
     let unused =
         authorization_codes::table.find(digest.as_bytes().as_slice()).filter(authorization_codes::used_at.is_null());
@@ -217,8 +218,8 @@ pub fn burn(conn: &mut PgConnection, digest: &TokenDigest, now: Time) -> Result<
     Ok(())
 }
 
-/// The grants of a person's codes for a client that may have given something which still lives, or may give it yet; the
-/// latter are used up for nothing.
+/// Uses up a person's open codes for a client, without issuing anything. Returns the grants of all their stored codes,
+/// because tokens issued for the earlier ones may still be valid.
 pub fn end_all_of(
     conn: &mut PgConnection,
     user: UserId,

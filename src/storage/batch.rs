@@ -1,12 +1,15 @@
-//! Questions that are asked for many callers in one statement; [`ask`](super::ask) tells when and why.
+//! Queries that run for many callers in one statement; [`ask`](super::ask) says when and why.
 //!
-//! What must always hold: a batch is one statement, so it is done whole or not at all; it waits for nobody's row while it holds
-//! others (`SKIP LOCKED`), so batches cannot lock each other out; and what it leaves alone — locked rows, conditions that do not
-//! hold, the second of two for one row — is tried again by itself.
+//! What must always hold:
+//! - A batch is one statement, so it is executed completely or not at all.
+//! - It waits for no locked row while it holds others (`SKIP LOCKED`), so batches cannot deadlock.
+//! - What it leaves alone is run again by itself: locked rows, conditions that do not hold, and the second of two
+//!   queries for one row.
 //!
-//! To add a question: a type with [`Batch`]. Its statement ([`batch_statement!`](crate::batch_statement)) reads its rows from JSON ([`rows`]), or from
-//! arrays where it has few columns and is asked all the time, finds each by a `CROSS JOIN LATERAL` that ends in `OFFSET 0` or a
-//! lock, which PostgreSQL cannot turn round into a walk through the whole table, and changes only rows that it has locked so.
+//! To add a query, implement [`Batch`]. Its statement ([`batch_statement!`](crate::batch_statement)) reads its rows
+//! from JSON ([`rows`]), or from arrays if it has few columns and runs all the time. It finds each row by a
+//! `CROSS JOIN LATERAL` that ends in `OFFSET 0` or a lock, which PostgreSQL cannot turn into a scan of the whole table.
+//! It changes only rows that it has locked in this way.
 
 use diesel::PgConnection;
 use serde::{Serialize, Serializer};
@@ -15,7 +18,7 @@ use super::StorageError;
 use crate::domain::secret::TokenDigest;
 use crate::domain::text::hex;
 
-/// What a statement does about rows that somebody else has locked.
+/// What a statement does about rows that another transaction has locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locked {
     /// Leaves them alone.
@@ -24,29 +27,29 @@ pub enum Locked {
     Awaited,
 }
 
-/// One question of a kind that can be asked for many at once.
+/// A query that can run for many callers at once.
 pub trait Batch: Send + Sized + 'static {
-    /// What is answered where the question's conditions hold.
+    /// The answer when the query's conditions hold.
     type Answer: Send + 'static;
 
-    /// Whether its statement locks rows. What locks none is answered for good at the first try.
+    /// Whether its statement locks rows. If it locks none, the answer of the first attempt is final.
     const LOCKS: bool;
 
-    /// Whether it is done also for a caller that gave up: what tells of something that has happened already.
+    /// Whether it runs even if its caller has given up: for records of something that has already happened.
     const EVEN_IF_GONE: bool = false;
 
-    /// Asks for all in one statement. Answers in the order of `all`, `None` where a condition does not hold, and for what is
-    /// locked and skipped.
+    /// Runs all in one statement. The answers are in the order of `all`; `None` stands for a condition that does not
+    /// hold, and for a row that was locked and skipped.
     fn all(conn: &mut PgConnection, all: &[Self], locked: Locked) -> Result<Vec<Option<Self::Answer>>, StorageError>;
 
-    /// Asks for this one on a connection that is held anyway.
+    /// Runs this query alone, on a connection that the caller holds.
     fn one(self, conn: &mut PgConnection) -> Result<Option<Self::Answer>, StorageError> {
         Ok(Self::all(conn, &[self], Locked::Awaited)?.pop().flatten())
     }
 }
 
-/// Defines both forms of a statement, of which the first skips locked rows and the second waits for them. Its text is cut after
-/// each locking clause. Of its one parameter, `$1`, it makes rows by `json_to_recordset`.
+/// Defines both forms of a statement: the first skips locked rows, the second waits for them. The text is split after
+/// each locking clause. It makes rows of its only parameter, `$1`, with `json_to_recordset`.
 #[macro_export]
 macro_rules! batch_statement {
     ($together:ident, $alone:ident -> $answer:ty, $first:expr, $($next:expr),+ $(,)?) => {
@@ -55,17 +58,17 @@ macro_rules! batch_statement {
     };
 }
 
-/// Writes bytes as `bytea` reads them from text.
+/// Serializes bytes in the text form of `bytea`.
 pub(super) fn bytea<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("\\x{}", hex(bytes)))
 }
 
-/// The same of a digest.
+/// Serializes a digest in the text form of `bytea`.
 pub(super) fn digest<S: Serializer>(digest: &TokenDigest, serializer: S) -> Result<S::Ok, S::Error> {
     bytea(digest.as_bytes(), serializer)
 }
 
-/// The same of a digest that need not be there.
+/// Serializes an optional digest in the text form of `bytea`.
 #[expect(clippy::ref_option, reason = "serde gives it so")]
 pub(super) fn optional_digest<S: Serializer>(digest: &Option<TokenDigest>, serializer: S) -> Result<S::Ok, S::Error> {
     match digest {
@@ -86,7 +89,7 @@ pub(super) fn rows<T: Serialize>(all: impl Iterator<Item = T>) -> Result<String,
     serde_json::to_string(&all).map_err(|fault| StorageError::corrupt("json_to_recordset", all.len(), fault))
 }
 
-/// Answers by their numbers, in the order of the questions.
+/// Puts numbered answers into the order of the queries.
 pub(super) fn in_order<A>(size: usize, answers: impl IntoIterator<Item = (impl TryInto<usize>, A)>) -> Vec<Option<A>> {
     let mut all: Vec<Option<A>> = std::iter::repeat_with(|| None).take(size).collect();
     for (n, answer) in answers {

@@ -1,7 +1,7 @@
 //! Bridges, from the configuration and from administration alike.
 //!
-//! A definition is kept as it was written: whether it still makes sense, the bridge room decides, and one that does not must
-//! not keep the others from being read.
+//! A definition is stored as it was written. The bridge room decides whether it is valid, and an invalid one must not
+//! keep the others from being read.
 
 use diesel::prelude::*;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::clock::Time;
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = bridges, check_for_backend(diesel::pg::Pg))]
 pub struct StoredBridge {
-    /// Its name, as clients ask for it.
+    /// Its name, which clients request it by.
     pub name: String,
     /// What it is, without key material.
     pub definition: Value,
@@ -72,7 +72,7 @@ impl StoredBridge {
         }
     }
 
-    /// Whether tokens are minted, as far as switches go.
+    /// Whether it may mint tokens: enabled, and not stopped.
     pub const fn is_on(&self) -> bool {
         self.enabled && self.stopped_at.is_none()
     }
@@ -82,12 +82,12 @@ fn columns(key: Option<SealedBridgeKey>) -> (Option<Vec<u8>>, Option<String>, Op
     key.map_or((None, None, None), |key| (Some(key.sealed), Some(key.kind.to_owned()), Some(key.id)))
 }
 
-/// Every bridge, switched off ones too.
+/// Every bridge, including those that are switched off.
 pub fn all(conn: &mut PgConnection) -> Result<Vec<StoredBridge>, StorageError> {
     Ok(bridges::table.order(bridges::name).select(StoredBridge::as_select()).load(conn)?)
 }
 
-/// A page of bridges by name, switched off ones too.
+/// A page of bridges by name, including those that are switched off.
 pub fn page(conn: &mut PgConnection, after: Option<&str>, most: i64) -> Result<Vec<StoredBridge>, StorageError> {
     Ok(bridges::table
         .filter(bridges::name.gt(after.unwrap_or_default()))
@@ -116,8 +116,8 @@ pub fn insert(conn: &mut PgConnection, new: &StoredBridge) -> Result<bool, Stora
     Ok(made == 1)
 }
 
-/// What the configuration says of a bridge, in place of whatever was stored; only an emergency stop stays. An imported key
-/// that was stored goes: a declared bridge's is in a file.
+/// Stores what the configuration declares for a bridge, replacing everything but an emergency stop. A stored imported
+/// key is deleted: the key of a declared bridge is in a file.
 pub fn declare(
     conn: &mut PgConnection,
     name: &str,
@@ -148,7 +148,7 @@ pub fn declare(
     changes::announce(conn, ChangeKind::Bridges, name)
 }
 
-/// The configuration no longer declares a bridge: it is switched off, and stays to be seen.
+/// Switches off a bridge that the configuration no longer declares; it stays visible.
 pub fn undeclare(conn: &mut PgConnection, name: &str, now: Time) -> Result<(), StorageError> {
     diesel::update(bridges::table.find(name))
         .set((bridges::enabled.eq(false), bridges::version.eq(bridges::version + 1), bridges::updated_at.eq(now)))
@@ -181,16 +181,16 @@ pub fn change(
     changes::announce(conn, ChangeKind::Bridges, name)
 }
 
-/// What becomes of the imported key when a definition is replaced.
+/// What happens to the imported key when a definition is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyChange {
     /// It stays as it is.
     Keep,
-    /// This one in its place, or none.
+    /// It is replaced by this one, or deleted.
     Set(Option<SealedBridgeKey>),
 }
 
-/// The emergency stop: no more tokens, until [`resume`]. `false` when there is no such bridge or it is stopped already.
+/// The emergency stop: no more tokens until [`resume`]. `false` when there is no such bridge or it is already stopped.
 pub fn stop(conn: &mut PgConnection, name: &str, by: &str, now: Time) -> Result<bool, StorageError> {
     let changed = diesel::update(bridges::table.find(name).filter(bridges::stopped_at.is_null()))
         .set((
@@ -222,7 +222,7 @@ pub fn resume(conn: &mut PgConnection, name: &str, now: Time) -> Result<bool, St
     Ok(changed == 1)
 }
 
-/// Deletes a bridge, and keeps its name; `false` when there was none. Call it in a transaction.
+/// Deletes a bridge and records its name as deleted; `false` when there was none. Call it in a transaction.
 pub fn delete(conn: &mut PgConnection, name: &str, now: Time) -> Result<bool, StorageError> {
     let gone = diesel::delete(bridges::table.find(name)).execute(conn)?;
     if gone == 1 {
@@ -233,13 +233,13 @@ pub fn delete(conn: &mut PgConnection, name: &str, now: Time) -> Result<bool, St
     Ok(gone == 1)
 }
 
-/// Whether there was a bridge of that name, and is none now.
+/// Whether a bridge of that name was deleted and does not exist now.
 pub fn was_deleted(conn: &mut PgConnection, name: &str) -> Result<bool, StorageError> {
     let was: Option<String> = deleted_bridges::table.find(name).select(deleted_bridges::name).first(conn).optional()?;
     Ok(was.is_some() && find(conn, name)?.is_none())
 }
 
-/// Every imported key, as it is sealed.
+/// Every imported key in its sealed form, with the rows locked until the transaction ends.
 pub fn sealed_keys(conn: &mut PgConnection) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
     let rows: Vec<(String, Option<Vec<u8>>)> = bridges::table
         .filter(bridges::sealed_key.is_not_null())
@@ -250,7 +250,8 @@ pub fn sealed_keys(conn: &mut PgConnection) -> Result<Vec<(String, Vec<u8>)>, St
     Ok(rows.into_iter().filter_map(|(name, sealed)| Some((name, sealed?))).collect())
 }
 
-/// Replaces the sealed part of an imported key (the master key changed). It is the same key: no new version.
+/// Replaces the sealed form of an imported key (the master key changed). The key stays the same, so the version does
+/// too.
 pub fn reseal(conn: &mut PgConnection, name: &str, sealed: &[u8]) -> Result<(), StorageError> {
     diesel::update(bridges::table.find(name)).set(bridges::sealed_key.eq(sealed)).execute(conn)?;
     Ok(())

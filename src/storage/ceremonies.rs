@@ -9,7 +9,7 @@ use crate::clock::Time;
 use crate::domain::secret::TokenDigest;
 use crate::statement;
 
-/// Stores one.
+/// Stores a ceremony.
 pub fn insert(
     conn: &mut PgConnection,
     digest: &TokenDigest,
@@ -32,7 +32,7 @@ statement! {
     "DELETE FROM ceremonies WHERE digest = $1 RETURNING state, expires_at"
 }
 
-/// Takes one, whether or not its time is over: a late answer burns it too. The deadline comes back with it.
+/// Takes a ceremony, even one that has expired: a late answer uses it up too. Returns its state and its deadline.
 pub fn take(conn: &mut PgConnection, digest: &TokenDigest) -> Result<Option<(Vec<u8>, Time)>, StorageError> {
     Ok(Take { digest: digest.as_bytes().to_vec() }.get_result(conn).optional()?)
 }

@@ -1,4 +1,4 @@
-//! What caches must forget: written in the changing transaction, polled by every server.
+//! Cache invalidations: written in the transaction that makes the change, polled by every server.
 
 use diesel::prelude::*;
 
@@ -43,8 +43,9 @@ pub fn announce(conn: &mut PgConnection, kind: ChangeKind, key: &str) -> Result<
 
 /// What was announced after `seq`: its number, and what changed (none for a kind that only a newer server knows).
 ///
-/// Numbers are given when a transaction writes and become visible when it commits, so a smaller one can appear after a
-/// greater: a reader passes a `seq` some way behind the newest and remembers which numbers it has seen.
+/// A number is assigned when a transaction writes and becomes visible when it commits, so a smaller number can appear
+/// after a greater one. A reader therefore passes a `seq` some way behind the newest and remembers the numbers it has
+/// seen.
 pub fn since(conn: &mut PgConnection, seq: i64) -> Result<Vec<(i64, Option<ChangeKind>)>, StorageError> {
     let rows: Vec<(i64, String)> = changes::table
         .filter(changes::seq.gt(seq))

@@ -1,8 +1,8 @@
-//! Clients as administration and registration handle them: one row with all that is known of it.
+//! Clients as administration and registration handle them: one row with everything known about each.
 //!
-//! What must always hold: every change is announced, so that running servers follow; what is deleted takes everything
-//! with it that was given to the client, because its id may come again. Tokens that no row is kept of are told apart by when
-//! they were given: see `holder` of the directory of clients.
+//! What must always hold: every change is announced, so that running servers follow. Deleting a client deletes
+//! everything that was issued to it, because its id may be used again. Tokens without a row are told apart by when they
+//! were issued: see `holder` in the directory of clients.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
@@ -26,15 +26,15 @@ pub enum Source {
     Administration,
     /// It registered itself (RFC 7591).
     Registration,
-    /// It was read from the document that its id is the address of.
+    /// It was read from the metadata document whose URL is its id.
     MetadataDocument,
 }
 
 impl Source {
-    /// Those that nobody vouches for.
+    /// The sources that nobody vouches for.
     const SELF_MADE: [Self; 2] = [Self::Registration, Self::MetadataDocument];
 
-    /// Whether a client of this stored source came by itself.
+    /// Whether a stored source is one that nobody vouches for.
     pub fn is_self_made(stored: &str) -> bool {
         Self::SELF_MADE.iter().any(|source| source.as_str() == stored)
     }
@@ -72,7 +72,7 @@ struct Row {
     fetch_again_at: Option<Time>,
 }
 
-/// A client with everything that is known of it.
+/// A client with everything known about it.
 #[derive(Clone, Debug)]
 pub struct ClientRecord {
     /// Its `client_id`.
@@ -85,13 +85,13 @@ pub struct ClientRecord {
     pub source: Source,
     /// The configuration file that declares it.
     pub managed_by: Option<String>,
-    /// Set when it may do nothing.
+    /// When it was disabled; none while it is enabled.
     pub disabled_at: Option<Time>,
     /// When it was made.
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
-    /// Until when the secret before the last rotation is good.
+    /// Until when the secret before the last rotation is accepted.
     pub previous_secret_until: Option<Time>,
     /// SHA-256 of its registration access token.
     pub registration_token: Option<TokenDigest>,
@@ -180,7 +180,7 @@ pub fn insert(conn: &mut PgConnection, new: &NewClient<'_>, now: Time) -> Result
     Ok(inserted == 1)
 }
 
-/// Gives a client another definition.
+/// Replaces a client's definition.
 pub fn set_definition(
     conn: &mut PgConnection,
     id: &str,
@@ -193,7 +193,7 @@ pub fn set_definition(
     changes::announce(conn, ChangeKind::Clients, id)
 }
 
-/// Gives a client another secret, or none. The one before stays good until `keep_until`.
+/// Replaces a client's secret, or removes it. The previous one is accepted until `keep_until`.
 pub fn rotate_secret(
     conn: &mut PgConnection,
     id: &str,
@@ -217,7 +217,7 @@ pub fn rotate_secret(
     changes::announce(conn, ChangeKind::Clients, id)
 }
 
-/// Gives a registered client another registration access token.
+/// Replaces the registration access token of a registered client.
 pub fn set_registration_token(conn: &mut PgConnection, id: &str, token: &TokenDigest) -> Result<(), StorageError> {
     diesel::update(clients::table.find(id))
         .set(clients::registration_token_digest.eq(token.as_bytes().as_slice()))
@@ -225,23 +225,23 @@ pub fn set_registration_token(conn: &mut PgConnection, id: &str, token: &TokenDi
     Ok(())
 }
 
-/// Notes when a client's metadata document must be read again.
+/// Records when a client's metadata document must be read again.
 pub fn fetch_again(conn: &mut PgConnection, id: &str, at: Time) -> Result<(), StorageError> {
     diesel::update(clients::table.find(id)).set(clients::fetch_again_at.eq(at)).execute(conn)?;
     Ok(())
 }
 
-/// Ends the grants in a client's rows of one table for good: their access tokens, which may live with a browser's session, are
-/// refused until the last of them has ended, also by a client that has the id next.
+/// Each statement ends a client's grants in one table for good. Their access tokens, which may live with a browser
+/// session, are refused until the last of them has expired, even if another client has the id by then.
 const TAKE_BACK: [&str; 3] = [
-    // Codes first: whoever redeems one holds it, and the family that it gave is found by the next statement.
+    // Codes first: this waits for a redemption in progress, and a later statement finds the family that it began.
     "WITH gone AS (DELETE FROM authorization_codes WHERE client_id = $1 RETURNING grant_id), noted AS (
          INSERT INTO revoked_tokens (id, until) SELECT grant_id, $2 FROM gone ON CONFLICT DO NOTHING)
      SELECT grant_id FROM gone",
     "WITH gone AS (DELETE FROM device_codes WHERE client_id = $1 RETURNING grant_id), noted AS (
          INSERT INTO revoked_tokens (id, until) SELECT grant_id, $2 FROM gone ON CONFLICT DO NOTHING)
      SELECT grant_id FROM gone",
-    // The access tokens of a family that ended a day ago are over.
+    // The access tokens of a family that ended more than a day ago have expired.
     "WITH gone AS (DELETE FROM refresh_tokens WHERE client_id = $1 RETURNING family, ends_at), noted AS (
          INSERT INTO revoked_tokens (id, until)
          SELECT family, $2 FROM gone WHERE ends_at > $2 - interval '2 days' ON CONFLICT DO NOTHING)
@@ -254,8 +254,8 @@ struct Gone {
     grant_id: Uuid,
 }
 
-/// Deletes a client with everything that was given to it; `false` when there was none. Call it in a transaction; a client that
-/// many people used wants to [take time](super::Db::tx_at_length).
+/// Deletes a client with everything that was issued to it; `false` when there was none. Call it in a transaction; a
+/// client with many users needs [more time](super::Db::tx_at_length).
 pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, StorageError> {
     if diesel::delete(clients::table.find(id)).execute(conn)? == 0 {
         return Ok(false);
@@ -274,8 +274,8 @@ pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, Stor
     diesel::delete(consents::table.filter(consents::client_id.eq(id))).execute(conn)?;
     diesel::delete(action_tokens::table.filter(action_tokens::client_id.eq(id))).execute(conn)?;
     diesel::delete(session_clients::table.filter(session_clients::client_id.eq(id))).execute(conn)?;
-    // Sessions that exist through the client's tokens only; browser sessions are the person's own. Those that are over are left
-    // to the sweep, which may be at them.
+    // Sessions that exist only through the client's tokens; browser sessions are the person's own. Ended ones are left
+    // to the sweep, which may be deleting them.
     diesel::update(
         sessions::table
             .filter(sessions::client_id.eq(id))
@@ -284,34 +284,36 @@ pub fn delete(conn: &mut PgConnection, id: &str, now: Time) -> Result<bool, Stor
     )
     .set(sessions::revoked_at.eq(now))
     .execute(conn)?;
-    // Last: other servers look only so far back for a number that was drawn long before it was committed.
+    // Last, because other servers look back only a limited way for a number that was drawn long before it was
+    // committed.
     changes::announce(conn, ChangeKind::Clients, id)?;
     Ok(true)
 }
 
-/// How many clients came by themselves.
+/// How many clients come from sources that nobody vouches for.
 pub fn count_self_made(conn: &mut PgConnection) -> Result<i64, StorageError> {
     Ok(clients::table.filter(clients::source.eq_any(Source::SELF_MADE.map(Source::as_str))).count().get_result(conn)?)
 }
 
-/// What somebody used leaves: a consent, tokens, a code. A client that acts for itself leaves nothing, so it is kept.
+/// Whether a client was never used: use leaves a consent, tokens or a code. A client that acts for itself leaves none
+/// of these, so it is kept.
 const UNUSED: &str = "NOT (jsonb_exists(definition->'grants', 'client_credentials') \
      OR EXISTS (SELECT 1 FROM consents c WHERE c.client_id = clients.id) \
      OR EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.client_id = clients.id) \
      OR EXISTS (SELECT 1 FROM authorization_codes a WHERE a.client_id = clients.id))";
 
-/// Deletes clients that came by themselves, were not changed since `before`, and that nobody used; gives how many. Call it in a
-/// transaction.
+/// Deletes clients that nobody vouches for, that have not changed since `before` and that were never used. Returns how
+/// many. Call it in a transaction.
 pub fn sweep(conn: &mut PgConnection, before: Time, now: Time) -> Result<usize, StorageError> {
     let unused: Vec<String> = clients::table
         .filter(clients::source.eq_any(Source::SELF_MADE.map(Source::as_str)))
         .filter(clients::updated_at.lt(before))
-        // One that an operator switched off must not come back by itself.
+        // One that an operator disabled must not be able to come back by registering again.
         .filter(clients::disabled_at.is_null())
         .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(UNUSED))
         .limit(1000)
         .select(clients::id)
-        // One that somebody begins to use is not unused any more.
+        // One that somebody is starting to use is no longer unused.
         .for_update()
         .skip_locked()
         .load(conn)?;
@@ -321,8 +323,7 @@ pub fn sweep(conn: &mut PgConnection, before: Time, now: Time) -> Result<usize, 
     Ok(unused.len())
 }
 
-/// Deletes clients that were read from their documents and that nobody used, the oldest first and at most `most`; gives how
-/// many.
+/// Deletes never-used clients that were read from their documents, the oldest first, at most `most`. Returns how many.
 pub fn delete_unused_documents(conn: &mut PgConnection, most: i64, now: Time) -> Result<i64, StorageError> {
     let unused: Vec<String> = clients::table
         .filter(clients::source.eq(Source::MetadataDocument.as_str()))
@@ -331,7 +332,7 @@ pub fn delete_unused_documents(conn: &mut PgConnection, most: i64, now: Time) ->
         .order((clients::created_at, clients::id))
         .limit(most)
         .select(clients::id)
-        // Many may make room at once, each with clients of its own.
+        // Several callers may make room at once, each by deleting other clients.
         .for_update()
         .skip_locked()
         .load(conn)?;

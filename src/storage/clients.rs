@@ -25,16 +25,16 @@ struct Row {
     created_at: Time,
 }
 
-/// A client with what administration needs to know of it.
+/// A client with what administration needs to know about it.
 #[derive(Clone, Debug)]
 pub struct StoredClient {
     /// The client.
     pub client: Client,
     /// The configuration file that declares it.
     pub managed_by: Option<String>,
-    /// Set when it may do nothing.
+    /// When it was disabled; none while it is enabled.
     pub disabled_at: Option<Time>,
-    /// When it was made: what was given before to a client of its id was given to another.
+    /// When it was made. Whatever was issued earlier to a client with this id was issued to another client.
     pub made_at: Time,
 }
 
@@ -67,13 +67,13 @@ impl TryFrom<Row> for StoredClient {
     }
 }
 
-/// Every client, disabled ones too.
+/// Every client, including disabled ones.
 pub fn all(conn: &mut PgConnection) -> Result<Vec<StoredClient>, StorageError> {
     let rows: Vec<Row> = clients::table.order(clients::id).select(Row::as_select()).load(conn)?;
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// Whether there is a client of this id that may do something.
+/// Whether an enabled client with this id exists.
 pub fn is_enabled(conn: &mut PgConnection, id: &str) -> Result<bool, StorageError> {
     let enabled = clients::table.find(id).filter(clients::disabled_at.is_null());
     Ok(diesel::select(diesel::dsl::exists(enabled)).get_result(conn)?)

@@ -1,5 +1,5 @@
-//! What people allowed apps. Written with the code that it is given for, see [`authorization_codes`](super::authorization_codes),
-//! or with the answer to a device.
+//! The consents that people gave to apps. Each is written with the code that it is given for (see
+//! [`authorization_codes`](super::authorization_codes)) or with the answer to a device.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -64,7 +64,7 @@ pub fn find(conn: &mut PgConnection, user: UserId, client: &str) -> Result<Optio
     row.map(TryInto::try_into).transpose()
 }
 
-/// The same, and nobody else changes it until the transaction ends.
+/// The same, with the row locked until the transaction ends.
 fn lock(conn: &mut PgConnection, user: UserId, client: &str) -> Result<Option<StoredConsent>, StorageError> {
     let row: Option<Row> =
         consents::table.find((user.uuid(), client)).select(Row::as_select()).for_update().first(conn).optional()?;
@@ -131,7 +131,7 @@ pub fn remove(conn: &mut PgConnection, user: UserId, client: &str) -> Result<boo
     Ok(diesel::delete(consents::table.find((user.uuid(), client))).execute(conn)? == 1)
 }
 
-/// The live refresh families that a client has of a person.
+/// The live refresh families that a client holds for a person.
 pub fn families_of(conn: &mut PgConnection, user: UserId, client: &str) -> Result<Vec<FamilyId>, StorageError> {
     let families: Vec<uuid::Uuid> = refresh_tokens::table
         .filter(refresh_tokens::user_id.eq(user.uuid()))

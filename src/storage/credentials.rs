@@ -23,7 +23,7 @@ use crate::statement;
 /// A passkey as stored.
 #[derive(Clone, Debug)]
 pub struct StoredPasskey {
-    /// Our own id of it.
+    /// Our own id for it.
     pub id: PasskeyId,
     /// The person the passkey belongs to.
     pub user: UserId,
@@ -74,7 +74,7 @@ impl StoredPasskey {
     }
 }
 
-/// Its row, and the entry of the index that is made of it.
+/// The row of a passkey, from which its index entry is made.
 #[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = credentials, treat_none_as_default_value = false, check_for_backend(diesel::pg::Pg))]
 pub(super) struct Row {
@@ -103,7 +103,7 @@ pub(super) struct Row {
     backup_flags_known: bool,
 }
 
-/// The one global look-up of a usernameless sign-in.
+/// The index entry by which a usernameless sign-in finds its passkey.
 #[derive(Debug, Insertable)]
 #[diesel(table_name = credential_index, treat_none_as_default_value = false)]
 pub(super) struct IndexEntry {
@@ -184,7 +184,7 @@ impl TryFrom<Row> for StoredPasskey {
     }
 }
 
-/// The passkey with this credential id under this RP id, and its owner, asked for with [`Db::ask`](super::Db::ask).
+/// Looks up a passkey by RP id and credential id, with its owner. Run it with [`Db::ask`](super::Db::ask).
 #[derive(Clone, Debug, Serialize)]
 pub struct FindPasskey {
     /// The RP id.
@@ -225,7 +225,7 @@ impl Batch for FindPasskey {
     }
 }
 
-/// The same on a connection that is held anyway.
+/// [`FindPasskey`] on a connection that the caller holds.
 pub fn find_with_owner(
     conn: &mut PgConnection,
     rp_id: &str,
@@ -234,8 +234,8 @@ pub fn find_with_owner(
     FindPasskey { rp_id: rp_id.to_owned(), credential_id: credential_id.to_vec() }.one(conn)
 }
 
-/// Every passkey of these people, under one RP id or all, oldest first, and in one order wherever they were imported. Suspended
-/// ones too.
+/// Every passkey of these people, under one RP id or all, including suspended ones. They are ordered by age and
+/// credential id, so the order is the same wherever they were imported.
 pub fn of_users(
     conn: &mut PgConnection,
     owners: &[UserId],
@@ -254,7 +254,7 @@ pub fn of_users(
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// Stores a passkey and its index entry. A credential id that exists under the RP id, whoever's it is, is a
+/// Stores a passkey and its index entry. A credential id that already exists under the RP id, whoever owns it, is a
 /// [`StorageError::Conflict`]: it is never replaced. Call it in a transaction.
 pub fn insert(conn: &mut PgConnection, new: &StoredPasskey) -> Result<(), StorageError> {
     let row = Row::of(new.clone(), None);
@@ -264,7 +264,7 @@ pub fn insert(conn: &mut PgConnection, new: &StoredPasskey) -> Result<(), Storag
     Ok(())
 }
 
-/// Gives one of a person's passkeys another name; `false` when it is not theirs.
+/// Renames one of a person's passkeys; `false` when it is not theirs.
 pub fn rename(conn: &mut PgConnection, owner: UserId, id: PasskeyId, name: &str) -> Result<bool, StorageError> {
     let changed = diesel::update(credentials::table.find(id.uuid()).filter(credentials::user_id.eq(owner.uuid())))
         .set(credentials::name.eq(name))
@@ -272,8 +272,8 @@ pub fn rename(conn: &mut PgConnection, owner: UserId, id: PasskeyId, name: &str)
     Ok(changed == 1)
 }
 
-/// Removes one of a person's passkeys, and its index entry by cascade; `false` when it is not theirs. It is remembered, so
-/// that no import brings it back. Call it in a transaction.
+/// Removes one of a person's passkeys, and its index entry by cascade; `false` when it is not theirs. The removal is
+/// recorded, so that no import brings the passkey back. Call it in a transaction.
 pub fn delete(conn: &mut PgConnection, owner: UserId, id: PasskeyId, now: Time) -> Result<bool, StorageError> {
     let gone: Option<Vec<u8>> =
         diesel::delete(credentials::table.find(id.uuid()).filter(credentials::user_id.eq(owner.uuid())))
@@ -286,7 +286,7 @@ pub fn delete(conn: &mut PgConnection, owner: UserId, id: PasskeyId, now: Time) 
     Ok(gone.is_some())
 }
 
-/// Suspends a passkey whose counter went back. The stored counter stays.
+/// Suspends a passkey whose counter went back; `false` when it already is. The stored counter stays.
 pub fn suspend(conn: &mut PgConnection, id: PasskeyId, reason: &str, now: Time) -> Result<bool, StorageError> {
     let changed = diesel::update(credentials::table.find(id.uuid()).filter(credentials::suspended_at.is_null()))
         .set((credentials::suspended_at.eq(now), credentials::suspended_reason.eq(reason)))
@@ -307,7 +307,7 @@ pub fn resume(conn: &mut PgConnection, owner: UserId, id: PasskeyId) -> Result<b
     Ok(changed == 1)
 }
 
-/// Why the suspended passkeys of these people are: by the passkey's id.
+/// Why the suspended passkeys of these people are suspended, by passkey id.
 pub fn suspended_reasons(conn: &mut PgConnection, owners: &[Uuid]) -> Result<BTreeMap<Uuid, String>, StorageError> {
     let rows: Vec<(Uuid, Option<String>)> = credentials::table
         .filter(credentials::user_id.eq_any(owners))

@@ -1,5 +1,7 @@
-//! The pool. Queries run on blocking threads; a semaphore before the pool keeps waiters off those threads, but for the few
-//! lanes of [`ask`](super::ask).
+//! The connection pool.
+//!
+//! Queries run on blocking threads. A semaphore in front of the pool keeps waiting callers off those threads, except
+//! for the few lanes of [`ask`](super::ask).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,9 +21,9 @@ use super::queue::Queues;
 pub struct DbSettings {
     /// libpq URL or keyword string.
     pub url: String,
-    /// Most connections.
+    /// Maximum number of connections.
     pub pool: u32,
-    /// Longest wait for one; then the caller answers 503.
+    /// Longest wait for a connection; then the caller answers 503.
     pub wait: Duration,
     /// `statement_timeout`.
     pub statement_timeout: Duration,
@@ -42,33 +44,33 @@ pub struct Db {
     lanes: usize,
 }
 
-/// What a piece of work may take beyond its wait for a connection and one statement's longest time: the way there and back.
+/// Time allowed beyond the wait for a connection and the statement timeout: for the way there and back.
 const ON_THE_WAY: Duration = Duration::from_secs(1);
 
-/// What is done with the database on a thread that may wait, whatever it is. One type, so that the way to that thread and back
-/// is compiled once and not for each of hundreds of closures.
+/// Work with the database on a thread that may block. It is one type, so that the way to that thread and back is
+/// compiled once and not for each of hundreds of closures.
 pub(super) type Work = Box<dyn FnOnce(&Db) + Send>;
 
-/// Work, and where its result comes out.
+/// Work, and the receiver of its result.
 type Parcel<T> = (Work, oneshot::Receiver<Result<T, StorageError>>);
 
 fn parcel<T: Send + 'static>(work: impl FnOnce(&Db) -> Result<T, StorageError> + Send + 'static) -> Parcel<T> {
     let (result, comes_out) = oneshot::channel();
-    // Whoever gave up waiting does not need it.
+    // A caller that gave up waiting does not need the result.
     (Box::new(move |db| drop(result.send(work(db)))), comes_out)
 }
 
 /// A connection of the pool.
 struct Tracked {
     conn: PgConnection,
-    /// How often the server that writes had changed when this connection was made.
+    /// How many failovers had been seen when this connection was made.
     made_at: u64,
-    /// How many breaks had happened when this connection was last known to work.
+    /// How many breaks had been seen when this connection was last known to work.
     good_at: u64,
     broken: bool,
 }
 
-/// Makes connections and tells which are past use.
+/// Makes connections and tells which can no longer be used.
 struct Manager {
     url: String,
     prepare: String,
@@ -92,7 +94,7 @@ impl ManageConnection for Manager {
     }
 
     fn has_broken(&self, tracked: &mut Tracked) -> bool {
-        // diesel itself does not notice a connection that is lost while a statement is prepared.
+        // diesel itself does not notice when a connection is lost while a statement is being prepared.
         std::thread::panicking() || tracked.broken || tracked.conn.is_broken()
     }
 }
@@ -100,8 +102,8 @@ impl ManageConnection for Manager {
 impl Db {
     /// Opens the pool. Does not wait for a connection: an unreachable database is an error of the first query.
     pub fn open(settings: &DbSettings) -> Result<Self, StorageError> {
-        // Nearly all that is asked is found by an index. A plan that was made while a table was small, and walks through it,
-        // would be kept while it grows; where there is no index it is walked through all the same.
+        // Nearly all queries use an index. PostgreSQL would keep a plan with a sequential scan, made while a table was
+        // small, as the table grows. Where there is no index, it scans all the same.
         let prepare = format!(
             "SET application_name = 'passmint'; SET TIME ZONE 'UTC'; SET statement_timeout = {}; SET lock_timeout = {}; \
              SET idle_in_transaction_session_timeout = 5000; SET enable_seqscan = off; SET jit = off",
@@ -112,7 +114,7 @@ impl Db {
         let pool = Pool::builder()
             .max_size(settings.pool)
             .min_idle(Some(1))
-            // One round trip saved for each request; see `check_out` for when it is spent.
+            // Saves one round trip per request; see `check_out` for when a connection is tested.
             .test_on_check_out(false)
             .connection_timeout(settings.wait)
             .error_handler(Box::new(LogFault))
@@ -134,7 +136,7 @@ impl Db {
         })
     }
 
-    /// Runs `work` on a connection, each statement by itself.
+    /// Runs `work` on a connection, each statement in its own transaction.
     pub fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
@@ -142,11 +144,12 @@ impl Db {
         self.result_of(parcel(|db| db.blocking(work)), Some(self.answer_within))
     }
 
-    /// Runs `work` off the server's own threads, with the database at hand: for a step that reads, computes for long, and
-    /// writes. A connection is taken with [`Db::blocking`] for each part, so none is held while it computes.
+    /// Runs `work` on a blocking thread with access to the database: for a step that reads, computes for long, and
+    /// writes. Take a connection with [`Db::blocking`] for each part, so that none is held while it computes.
     ///
-    /// PostgreSQL keeps its own time limits only while it is there. Where it is not and nobody says so, the caller is let
-    /// go in time; the work keeps its thread and its place until the connection is known to be lost, and may yet be done.
+    /// PostgreSQL enforces its timeouts only while it is running. If it disappears without closing the connection, the
+    /// caller still gets an error in time. The work keeps its thread and its permit until the connection is known to be
+    /// lost, and may still be done.
     pub fn offload<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> T + Send + 'static,
@@ -154,7 +157,8 @@ impl Db {
         self.result_of(parcel(|db| Ok(work(db))), Some(self.answer_within))
     }
 
-    /// The same for work that goes on [`patiently`]: its caller waits [`AT_LENGTH`] longer, for all its statements together.
+    /// [`Db::run`] for work that runs [`patiently`]: its caller waits [`AT_LENGTH`] longer, for all its statements
+    /// together.
     pub fn run_at_length<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
@@ -162,7 +166,7 @@ impl Db {
         self.result_of(parcel(|db| db.blocking(work)), Some(self.answer_within + AT_LENGTH))
     }
 
-    /// [`Db::run`] for upkeep that may take its time: many statements, or a key to be made.
+    /// [`Db::run`] without a limit on the caller's wait, for maintenance: many statements, or generating a key.
     pub fn run_long<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
@@ -175,7 +179,7 @@ impl Db {
         result.await.map_err(|_| StorageError::Stopping)?
     }
 
-    /// Waits for a place, and until the work is done.
+    /// Waits for a permit, and then until the work is done.
     async fn send_off(&self, work: Work, within: Option<Duration>) -> Result<(), StorageError> {
         let permit = self.permit().await?;
         let span = tracing::Span::current();
@@ -191,13 +195,13 @@ impl Db {
         done.map_err(|error| if error.is_panic() { StorageError::Panicked } else { StorageError::Stopping })
     }
 
-    /// Moves work to a thread that may wait, without asking for a place.
+    /// Moves work to a blocking thread without asking for a permit.
     pub(super) fn on_a_thread(&self, work: Work) -> JoinHandle<()> {
         let this = self.clone();
         tokio::task::spawn_blocking(move || work(&this))
     }
 
-    /// A place in the queue; without a timer when there is one at once.
+    /// A permit to use the pool. No timer is started when one is free at once.
     async fn permit(&self) -> Result<OwnedSemaphorePermit, StorageError> {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
@@ -208,7 +212,8 @@ impl Db {
             .map_err(|_| StorageError::Stopping)
     }
 
-    /// Runs `work` in one transaction. A refusal that must be remembered (a replay, say) is an `Ok` value: an `Err` rolls back.
+    /// Runs `work` in one transaction. A refusal that must be recorded (a replay, say) is an `Ok` value: an `Err` rolls
+    /// back.
     pub fn tx<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
@@ -216,7 +221,7 @@ impl Db {
         self.run(|conn| conn.transaction(work))
     }
 
-    /// The same for what may concern very many rows: a statement of it may take [`AT_LENGTH`].
+    /// [`Db::tx`] for work that may affect very many rows: each of its statements may take [`AT_LENGTH`].
     pub fn tx_at_length<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
@@ -224,7 +229,7 @@ impl Db {
         self.run_at_length(|conn| patiently(conn, AT_LENGTH, work))
     }
 
-    /// [`Db::run`] for code that is on a blocking thread already: the start and the command line.
+    /// [`Db::run`] for code that is already on a blocking thread: the start and the command line.
     pub fn blocking<T>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
@@ -237,11 +242,11 @@ impl Db {
         result
     }
 
-    /// Whether the connection is of use after a fault, and whether the others are.
+    /// Decides after a fault whether this connection, and the others, can still be used.
     fn judge(&self, tracked: &mut Tracked, fault: &StorageError) {
         if fault.is_read_only() {
-            // Behind the same address, or among those of the URL, another server writes now: the others lead there no more
-            // than this one. What was made since then is kept.
+            // Another server accepts writes now, behind the same address or among those of the URL. The other
+            // connections lead to the old server like this one; those made since the failover are kept.
             tracked.broken = true;
             let seen = tracked.made_at;
             let _ = self.failovers.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
@@ -251,9 +256,9 @@ impl Db {
         }
     }
 
-    /// A connection that works as far as is known. Where one broke (a restart, a failover), the others most likely did, so
-    /// each is tried before its next use, and the break costs one request instead of one for each connection. Where one only
-    /// read, the others are not tried: they would answer.
+    /// A connection that works as far as is known. When one breaks (a restart, a failover), the others most likely did
+    /// too, so each is tested before its next use: the break costs one request instead of one per connection. When one
+    /// was read-only, the others are replaced without a test, which they would pass.
     fn check_out(&self) -> Result<PooledConnection<Manager>, StorageError> {
         loop {
             let mut tracked = self.pool.get().map_err(|error| StorageError::NoConnection(Some(error)))?;
@@ -273,7 +278,7 @@ impl Db {
         }
     }
 
-    /// [`Db::tx`] for code that is on a blocking thread already.
+    /// [`Db::tx`] for code that is already on a blocking thread.
     pub fn blocking_tx<T>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
@@ -281,17 +286,17 @@ impl Db {
         self.blocking(|conn| conn.transaction(work))
     }
 
-    /// Where callers wait to ask together; see [`ask`](super::ask).
+    /// The queues for batched queries; see [`ask`](super::ask).
     pub(super) fn queues(&self) -> &Queues {
         &self.queues
     }
 
-    /// Most batches of a kind that are under way at once.
+    /// How many batches of one kind may run at once.
     pub(super) const fn lanes(&self) -> usize {
         self.lanes
     }
 
-    /// Longest that a caller waits for an answer.
+    /// How long a caller waits for an answer at most.
     pub(super) const fn answer_within(&self) -> Duration {
         self.answer_within
     }
@@ -303,7 +308,7 @@ impl Db {
     }
 }
 
-/// Puts connection faults into our own log line; the address and user that libpq names in them stay out of answers.
+/// Logs connection faults in our own format. The address and user that libpq names in them stay out of answers.
 #[derive(Debug)]
 struct LogFault;
 
@@ -313,10 +318,10 @@ impl diesel::r2d2::HandleError<R2d2Error> for LogFault {
     }
 }
 
-/// How long a statement takes at the most that may concern very many rows.
+/// How long a statement that may affect very many rows may take.
 pub const AT_LENGTH: Duration = Duration::from_secs(60);
 
-/// Runs `work` in a transaction of which each statement may take `most`.
+/// Runs `work` in a transaction in which each statement may take `most`.
 pub fn patiently<T, E: From<diesel::result::Error>>(
     conn: &mut PgConnection,
     most: Duration,

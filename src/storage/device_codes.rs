@@ -1,7 +1,7 @@
-//! Devices that wait for a person elsewhere, and the wrong codes that people entered.
+//! Devices that wait for a person to approve them elsewhere, and the wrong codes that people entered.
 //!
-//! What must always hold: a code belongs to the first session that opened it, and only that session answers; an answer is
-//! given once; tokens are given once (see [`redemptions`](super::redemptions)).
+//! What must always hold: a code belongs to the first session that opened it, and only that session may answer. An
+//! answer is given once. Tokens are issued once (see [`redemptions`](super::redemptions)).
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -17,7 +17,8 @@ use crate::domain::id::{FamilyId, SessionId, UserId};
 use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 
-/// The lock under which wrong codes are counted and written, so that many at once cannot all be the last one allowed.
+/// The lock under which wrong codes are counted and recorded, so that concurrent attempts cannot all be the last one
+/// allowed.
 const GUESSING: i64 = 0x7061_7373_6465_7601;
 
 /// What a device asked for.
@@ -38,7 +39,7 @@ pub struct NewDevice {
     pub digest: TokenDigest,
     /// The code for people.
     pub code: UserCode,
-    /// The name of what it may be given.
+    /// The id of the grant it may get.
     pub grant: FamilyId,
     /// Its client.
     pub client: String,
@@ -48,11 +49,11 @@ pub struct NewDevice {
     pub network: Option<String>,
     /// The time of the request.
     pub now: Time,
-    /// Its end.
+    /// When it expires.
     pub expires_at: Time,
 }
 
-/// Stores one; `false` when another device has that code for people.
+/// Stores a device; `false` when another device already has its code for people.
 pub fn insert(conn: &mut PgConnection, new: &NewDevice) -> Result<bool, StorageError> {
     let request =
         serde_json::to_value(&new.request).map_err(|error| StorageError::corrupt("device_codes", new.grant, error))?;
@@ -97,9 +98,9 @@ struct Row {
 pub struct StoredDevice {
     /// The code for people.
     pub code: UserCode,
-    /// The name of what it may be given.
+    /// The id of the grant it may get.
     pub grant: FamilyId,
-    /// What a poll is decided by.
+    /// What decides a poll.
     pub waiting: Waiting,
     /// What it asks for.
     pub request: DeviceRequest,
@@ -148,7 +149,7 @@ pub struct Guesser {
     pub network: String,
 }
 
-/// Holds everybody else off from counting and writing wrong codes until the transaction ends.
+/// Keeps everybody else from counting and recording wrong codes until the transaction ends.
 pub fn lock_guesses(conn: &mut PgConnection) -> Result<(), StorageError> {
     diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(GUESSING).execute(conn)?;
     Ok(())
@@ -181,7 +182,7 @@ pub fn wrong_of_length(conn: &mut PgConnection, length: Length, now: Time) -> Re
         .get_result(conn)?)
 }
 
-/// Writes a wrong code down (not which one it was).
+/// Records a wrong code (not which one it was).
 pub fn insert_wrong(conn: &mut PgConnection, guesser: &Guesser, length: Length, now: Time) -> Result<(), StorageError> {
     diesel::insert_into(device_guesses::table)
         .values((
@@ -194,7 +195,7 @@ pub fn insert_wrong(conn: &mut PgConnection, guesser: &Guesser, length: Length, 
     Ok(())
 }
 
-/// Gives a waiting device to the session that enters its code first; `false` when there is none for it.
+/// Gives a waiting device to the session that enters its code first; `false` when no device is free for this session.
 pub fn claim(conn: &mut PgConnection, code: &UserCode, session: SessionId, now: Time) -> Result<bool, StorageError> {
     let of_nobody_else = device_codes::claimed_by.is_null().or(device_codes::claimed_by.eq(session.uuid()));
     let rows = diesel::update(
@@ -209,7 +210,7 @@ pub fn claim(conn: &mut PgConnection, code: &UserCode, session: SessionId, now: 
     Ok(rows == 1)
 }
 
-/// The device that a session opened, answered or not, until its end.
+/// The device that a session opened, answered or not, until it expires.
 pub fn find_claimed(
     conn: &mut PgConnection,
     code: &UserCode,
@@ -226,7 +227,7 @@ pub fn find_claimed(
     row.map(TryInto::try_into).transpose()
 }
 
-/// Writes an answer, once, by the session that opened the device; `None` when there is nothing to answer any more. Call it
+/// Writes an answer, once, by the session that opened the device; `None` when there is nothing left to answer. Call it
 /// in the transaction that writes the event.
 pub fn answer(
     conn: &mut PgConnection,
@@ -254,7 +255,7 @@ pub fn answer(
     row.map(TryInto::try_into).transpose()
 }
 
-/// A device by its own code, held until the transaction ends.
+/// A device by its own code, with the row locked until the transaction ends.
 pub fn lock(conn: &mut PgConnection, digest: &TokenDigest) -> Result<Option<StoredDevice>, StorageError> {
     let row: Option<Row> = device_codes::table
         .find(digest.as_bytes().as_slice())
@@ -265,7 +266,7 @@ pub fn lock(conn: &mut PgConnection, digest: &TokenDigest) -> Result<Option<Stor
     row.map(TryInto::try_into).transpose()
 }
 
-/// Notes a poll and the interval from now on.
+/// Records a poll, and the interval from now on.
 pub fn note_poll(conn: &mut PgConnection, digest: &TokenDigest, interval: i32, now: Time) -> Result<(), StorageError> {
     diesel::update(device_codes::table.find(digest.as_bytes().as_slice()))
         .set((device_codes::last_polled_at.eq(now), device_codes::poll_interval.eq(interval)))
@@ -273,7 +274,8 @@ pub fn note_poll(conn: &mut PgConnection, digest: &TokenDigest, interval: i32, n
     Ok(())
 }
 
-/// The grants of the devices that a person allowed a client lately; those that fetched nothing yet get nothing any more.
+/// Uses up what a person allowed to devices of a client and no device has fetched yet. Returns the grants of all these
+/// devices that are stored, because tokens issued for them may still be valid.
 pub fn end_all_of(
     conn: &mut PgConnection,
     user: UserId,

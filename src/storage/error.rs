@@ -10,7 +10,7 @@ pub enum StorageError {
     /// No connection became free in time, or none could be made.
     #[error("no database connection within the time allowed")]
     NoConnection(#[source] Option<diesel::r2d2::PoolError>),
-    /// The database did not answer in time. What was asked of it may be done or not.
+    /// The database did not answer in time. Whether the work was done is unknown.
     #[error("the database does not answer")]
     NoAnswer,
     /// A unique value exists already; the caller decides what that means.
@@ -55,13 +55,13 @@ impl From<DieselError> for StorageError {
 }
 
 impl StorageError {
-    /// Whether the database only reads: what was a primary server is a standby now.
+    /// Whether the database refused to write because it is read-only: a former primary is now a standby.
     pub fn is_read_only(&self) -> bool {
         matches!(self, Self::Database(DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)))
     }
 
-    /// Whether the values themselves were refused: the same statement with them is refused again. What is wrong with a text
-    /// is told by PostgreSQL in words only.
+    /// Whether the values themselves were refused, so that the same statement would be refused again. PostgreSQL
+    /// reports an invalid text only by its message.
     pub fn is_of_data(&self) -> bool {
         use DatabaseErrorKind::{CheckViolation, ForeignKeyViolation, NotNullViolation, Unknown};
         match self {

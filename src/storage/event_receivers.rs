@@ -1,4 +1,4 @@
-//! Who is told of which audit events. A trigger of the schema reads this table and fills the outbox.
+//! Which receivers are notified of which audit events. A trigger of the schema reads this table and fills the outbox.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamptz};
@@ -18,8 +18,8 @@ struct Row {
     events: Vec<String>,
 }
 
-/// Makes the table agree with the configuration: those declared are told from now on, those it no longer declares are not,
-/// and what waits for them is given up. Call it under the start-up lock.
+/// Makes the table agree with the configuration: declared receivers are notified from now on. Others no longer are, and
+/// their waiting messages are given up. Call it under the start-up lock.
 pub fn apply(conn: &mut PgConnection, declared: &[Receiver], source: &str, now: Time) -> Result<(), StorageError> {
     let live = event_receivers::table.filter(event_receivers::disabled_at.is_null());
     let stored: Vec<Row> =
@@ -64,12 +64,12 @@ fn disable(conn: &mut PgConnection, kind: &str, name: &str, now: Time) -> Result
     diesel::update(event_receivers::table.find((kind, name)))
         .set((event_receivers::disabled_at.eq(now), event_receivers::updated_at.eq(now)))
         .execute(conn)?;
-    // What a hook said is not shown any more either.
+    // What a hook said is no longer shown either.
     if kind == "after_sign_in" { hook_results::remove_all_of(conn, name) } else { Ok(()) }
 }
 
-/// Gives up what waits for receivers that are not told any more. Of all of them: an event whose transaction began before its
-/// receiver was taken away leaves its message afterwards.
+/// Gives up the messages that wait for receivers no longer notified. This covers all of them, not only those just
+/// removed: an event whose transaction began before its receiver was removed leaves its message afterwards.
 fn give_up(conn: &mut PgConnection, now: Time) -> Result<(), StorageError> {
     diesel::sql_query(
         "UPDATE outbox SET given_up_at = $1, last_error = 'its receiver is not configured any more'
@@ -82,21 +82,21 @@ fn give_up(conn: &mut PgConnection, now: Time) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Whether a receiver is told of events now.
+/// Whether a receiver is currently notified of events.
 pub fn is_told(conn: &mut PgConnection, kind: &str, name: &str) -> Result<bool, StorageError> {
     let row = event_receivers::table.find((kind, name)).filter(event_receivers::disabled_at.is_null());
     Ok(diesel::select(diesel::dsl::exists(row)).get_result(conn)?)
 }
 
-/// Tells a receiver once more of the events that it is told of and that happened from `from` on and before `to`; gives how
-/// many.
+/// Notifies a receiver again of those events it subscribes to that happened at or after `from` and before `to`. Returns
+/// how many.
 pub fn replay(
     conn: &mut PgConnection,
     (kind, name): (&str, &str),
     (from, to): (Time, Time),
     now: Time,
 ) -> Result<usize, StorageError> {
-    // As the trigger does.
+    // The same selection as the trigger's.
     let again = diesel::sql_query(
         "INSERT INTO outbox (kind, lane, payload, next_try_at, created_at)
          SELECT receiver.kind, receiver.kind || '/' || name,

@@ -1,5 +1,5 @@
-//! Sessions that are not opened by a passkey that was there before: those of somebody who has just been created, and those that a
-//! trusted issuer's token gives.
+//! Sessions that no existing passkey opens: those of people who have just been created, and those that a trusted
+//! issuer's token opens.
 
 use diesel::prelude::*;
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use crate::domain::audit::{Event, Provenance};
 use crate::domain::id::{PasskeyId, SessionId, UserId};
 use crate::domain::user::UserStatus;
 
-/// A session that a trusted issuer's token gives: of no factor of ours, and of no use but for the token that is issued in it.
+/// A session that a trusted issuer's token opens: it proves no factor of ours, and serves only the token issued in it.
 #[derive(Clone, Debug)]
 pub struct ForeignSession {
     /// Its id.
@@ -29,7 +29,7 @@ pub struct ForeignSession {
     pub origin: Provenance,
 }
 
-/// Opens it with what hooks add to its tokens, if the person is active; `false` when not.
+/// Opens the session, with the claims that hooks add to its tokens, if the person is active; `false` when not.
 pub fn open_foreign(
     conn: &mut PgConnection,
     user: UserId,
@@ -55,9 +55,9 @@ pub fn open_foreign(
                 sessions::client_id.eq(&session.client),
                 sessions::acr.eq("0"),
                 sessions::amr.eq(Vec::<String>::new()),
-                // One that nobody tells of is as old as can be, so that no limit of age is ever met by it.
+                // An unknown sign-in time counts as the oldest possible, so that it never satisfies an age limit.
                 sessions::auth_time.eq(session.auth_time.unwrap_or(Time::UNIX_EPOCH)),
-                // What somebody else verified is never fresh here.
+                // What somebody else verified never counts as fresh here.
                 sessions::verified_at.eq(Time::UNIX_EPOCH),
             ),
             (

@@ -1,4 +1,4 @@
-//! Codes that carry a sign-in over to a protected host: given once, taken once.
+//! Codes that carry a sign-in over to a protected host: issued once, taken once.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -12,7 +12,7 @@ use crate::domain::id::SessionId;
 use crate::domain::secret::TokenDigest;
 use crate::statement;
 
-/// A code about to be given.
+/// A code about to be issued.
 #[derive(Clone, Debug)]
 pub struct NewCode {
     /// Its digest.
@@ -27,7 +27,7 @@ pub struct NewCode {
     pub destination: String,
     /// The time of the statement.
     pub now: Time,
-    /// Its end.
+    /// When it expires.
     pub expires_at: Time,
 }
 
@@ -49,7 +49,7 @@ statement! {
     SELECT true FROM code"
 }
 
-/// Gives a code; `false` when the session or its owner is not there any more.
+/// Issues a code; `false` when the session or its owner is no longer active.
 pub fn give(conn: &mut PgConnection, new: &NewCode) -> Result<bool, StorageError> {
     let statement = Give {
         digest: new.digest.as_bytes().to_vec(),
@@ -100,7 +100,7 @@ statement! {
         good: String => Text, bad: String => Text, address_class: Option<String> => Nullable<Text>,
         request_id: Option<String> => Nullable<Text>, detail: Value => Jsonb,
     } -> (Text, Timestamptz),
-    // Whoever presents a code uses it up, whether it is theirs or not: one that turns up in the wrong place has leaked.
+    // Whoever presents a code uses it up, even in the wrong place: a code that turns up there has leaked.
     ", taken AS (
         DELETE FROM forward_codes WHERE digest = $1
         RETURNING host, state_digest, session_id, user_id, destination, expires_at
@@ -122,8 +122,8 @@ statement! {
     SELECT destination, opened.expires_at FROM taken, opened"
 }
 
-/// Uses a code up and opens the host's cookie; of any number of callers one gets it, and none at another host, in another
-/// browser, too late, or after the session.
+/// Uses a code up and opens the host's cookie. Of any number of callers one gets it; nobody gets it at another host, in
+/// another browser, too late, or after the session has ended.
 pub fn redeem(conn: &mut PgConnection, redemption: &Redemption) -> Result<Option<Redeemed>, StorageError> {
     let bytes = |digest: &TokenDigest| digest.as_bytes().to_vec();
     let statement = Redeem {

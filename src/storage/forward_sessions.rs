@@ -13,7 +13,7 @@ use crate::domain::secret::TokenDigest;
 use crate::domain::session::Session;
 use crate::statement;
 
-/// Who somebody is at a protected host, as far as it may ask.
+/// A person as a protected host may know them.
 #[derive(Clone, Debug)]
 pub struct Visitor {
     /// The person who is signed in at the host.
@@ -53,7 +53,7 @@ type Answer = (
 type Row = (Uuid, Option<String>, Option<String>, Uuid, String, Time, Time, Time, Vec<String>, Vec<String>);
 
 statement! {
-    // Everything about a request in one round trip: a proxy asks for every picture of a page.
+    // Everything about a request in one round trip, because a proxy asks for every picture of a page.
     Find {
         digest: Vec<u8> => Binary, host: String => Text, now: Time => Timestamptz, source: Option<String> => Nullable<Text>,
     } -> Answer,
@@ -69,7 +69,7 @@ statement! {
       AND revoked_at IS NULL AND sessions.expires_at > $3 AND status = 'active'"
 }
 
-/// Who has this cookie at this host, while the cookie, the session and the account are good.
+/// The person with this cookie at this host, while the cookie, the session and the account are valid.
 pub fn find(
     conn: &mut PgConnection,
     cookie: &TokenDigest,

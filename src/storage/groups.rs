@@ -62,10 +62,10 @@ pub fn insert(conn: &mut PgConnection, name: &str, now: Time) -> Result<bool, St
     Ok(inserted == 1)
 }
 
-/// Most memberships that are taken away at once: each may end what somebody may use.
+/// How many memberships are removed at once at most: each removal may also revoke what the member was allowed to use.
 pub const PORTION: i64 = 2000;
 
-/// Takes some of its members out of a group, which is to be deleted.
+/// Removes some members of a group that is about to be deleted.
 pub fn thin_out(conn: &mut PgConnection, name: &str) -> Result<(), StorageError> {
     diesel::sql_query(
         "DELETE FROM group_members WHERE ctid = ANY (ARRAY ( \
@@ -77,7 +77,7 @@ pub fn thin_out(conn: &mut PgConnection, name: &str) -> Result<(), StorageError>
     Ok(())
 }
 
-/// Deletes a group, and with it that people are in it; `false` when there was none.
+/// Deletes a group and its memberships; `false` when there was none.
 pub fn delete(conn: &mut PgConnection, name: &str) -> Result<bool, StorageError> {
     Ok(diesel::delete(groups::table.filter(groups::name.eq(name))).execute(conn)? == 1)
 }

@@ -9,7 +9,8 @@ use super::schema::hook_results;
 use crate::clock::Time;
 use crate::domain::id::UserId;
 
-/// Keeps what a hook said of a sign-in, in the place of what it said of an earlier one. Nothing, for somebody who is gone.
+/// Stores what a hook said about a sign-in, replacing what it said about an earlier one. Does nothing for a deleted
+/// person.
 pub fn put(conn: &mut PgConnection, user: UserId, hook: &str, result: &Value, at: Time) -> Result<(), StorageError> {
     diesel::sql_query(
         "INSERT INTO hook_results (user_id, hook, result, at) SELECT id, $2, $3, $4 FROM users WHERE id = $1 FOR SHARE
@@ -24,19 +25,19 @@ pub fn put(conn: &mut PgConnection, user: UserId, hook: &str, result: &Value, at
     Ok(())
 }
 
-/// Forgets what a hook said up to a sign-in.
+/// Forgets what a hook said about sign-ins up to `at`.
 pub fn remove(conn: &mut PgConnection, user: UserId, hook: &str, at: Time) -> Result<(), StorageError> {
     diesel::delete(hook_results::table.find((user.uuid(), hook)).filter(hook_results::at.le(at))).execute(conn)?;
     Ok(())
 }
 
-/// Forgets what a hook said of everybody.
+/// Forgets what a hook said about everybody.
 pub fn remove_all_of(conn: &mut PgConnection, hook: &str) -> Result<(), StorageError> {
     diesel::delete(hook_results::table.filter(hook_results::hook.eq(hook))).execute(conn)?;
     Ok(())
 }
 
-/// What hooks said to a person, by the hooks' names.
+/// What hooks said to a person, ordered by the hooks' names.
 pub fn of_user(conn: &mut PgConnection, user: UserId) -> Result<Vec<(Value, Time)>, StorageError> {
     Ok(hook_results::table
         .filter(hook_results::user_id.eq(user.uuid()))

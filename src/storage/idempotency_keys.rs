@@ -1,4 +1,4 @@
-//! Answers to requests that may be sent again: one row for each caller, operation and key.
+//! Answers to requests that may be sent again: one row per caller, operation and key.
 
 use diesel::prelude::*;
 use serde_json::Value;
@@ -12,15 +12,15 @@ use crate::domain::secret::TokenDigest;
 #[derive(Clone, Debug)]
 #[must_use = "a request that was answered before is not done again"]
 pub enum Claimed {
-    /// Nobody used it: the request is this transaction's to do, and [`keep`] its answer.
+    /// Nobody used it: this transaction must do the work and [`keep`] its answer.
     First,
-    /// The same request was answered so.
+    /// The same request was answered with this.
     Answered(Value),
-    /// Another request used it.
+    /// A different request used it.
     Taken,
 }
 
-/// Claims a key. A transaction that holds it already is waited for. Call it in the transaction that does the work.
+/// Claims a key. Waits for any other transaction that holds it. Call it in the transaction that does the work.
 pub fn claim(
     conn: &mut PgConnection,
     key: &TokenDigest,
@@ -46,7 +46,7 @@ pub fn claim(
     Ok(if of == request { Claimed::Answered(answer) } else { Claimed::Taken })
 }
 
-/// Keeps the answer to the request that claimed a key.
+/// Stores the answer to the request that claimed a key.
 pub fn keep(conn: &mut PgConnection, key: &TokenDigest, answer: &Value) -> Result<(), StorageError> {
     diesel::update(keys::table.find(key.as_bytes().as_slice())).set(keys::answer.eq(answer)).execute(conn)?;
     Ok(())

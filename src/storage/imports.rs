@@ -1,8 +1,8 @@
-//! People by the thousand: what is known of a whole chunk in a few look-ups, and its rows in a few `COPY`s.
+//! Imports people by the thousand: a few look-ups for everything known about a chunk, and a few `COPY`s for its rows.
 //!
-//! Whoever writes a chunk holds [`lock`], so that two imports take turns. Live traffic may still be faster with an address
-//! or a credential id: then the whole chunk is a [`StorageError::Conflict`], nothing of it is written, and it is decided
-//! anew. What a chunk changes is decided by the caller, from what [`look_up`] gave in the same transaction.
+//! Whoever writes a chunk holds [`lock`], so that imports take turns. Live traffic may still take an address or a
+//! credential id first. Then the whole chunk is a [`StorageError::Conflict`], none of it is written, and it must be
+//! decided again. The caller decides what a chunk changes, from the result of [`look_up`] in the same transaction.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,7 +27,7 @@ use crate::clock::Time;
 use crate::domain::attributes::Attributes;
 use crate::domain::standard_claims::StandardClaims;
 
-/// What a chunk asks about.
+/// The keys that a chunk looks up.
 #[derive(Debug, Default)]
 pub struct Keys {
     /// External ids: source and id.
@@ -44,7 +44,7 @@ pub struct Keys {
     pub groups: Vec<String>,
     /// Ids of password parameters.
     pub parameters: Vec<String>,
-    /// Whether people who are known may be changed: then it matters what they have.
+    /// Whether known people may be changed; if so, what they already have is looked up too.
     pub with_held: bool,
 }
 
@@ -53,11 +53,11 @@ pub struct Keys {
 pub struct Link {
     /// The person the row belongs to.
     pub person: Uuid,
-    /// What it was imported as, file by file.
+    /// Digests of the records it was imported from, one per file.
     pub imported_as: Option<Vec<u8>>,
 }
 
-/// What somebody has, as far as it bounds what they may get.
+/// What a person has, as far as it limits what they may be given.
 #[derive(Debug, Default)]
 pub struct Held {
     /// What other systems call them: source → id.
@@ -77,14 +77,14 @@ pub struct Known {
     pub links: HashMap<(String, String), Link>,
     /// People who exist.
     pub people: HashSet<Uuid>,
-    /// Those of them, and of the owners of links, whom the configuration declares.
+    /// Those among them, and among the owners of links, whom the configuration declares.
     pub managed: HashSet<Uuid>,
     /// Handles in use.
     pub handles: HashSet<Vec<u8>>,
-    /// The form that the spellings of one address share, by each spelling that was asked about. The database folds, as it
-    /// does for its index: another library's idea of a small letter differs beyond ASCII.
+    /// The folded form of each address, by the spelling that was looked up. The database folds, as it does for its
+    /// index, because other libraries disagree about lowercase beyond ASCII.
     pub folded: HashMap<String, String>,
-    /// Who has proven an address, by its folded form.
+    /// The verified owner of each address, by its folded form.
     pub proven: HashMap<String, Uuid>,
     /// Addresses that somebody only claims, folded.
     pub claimed: HashSet<String>,
@@ -94,14 +94,14 @@ pub struct Known {
     pub groups: HashMap<String, Uuid>,
     /// Password parameters that are stored.
     pub parameters: HashSet<String>,
-    /// What the people have who may be changed.
+    /// What the people who may be changed already have.
     pub held: HashMap<Uuid, Held>,
-    /// What of the passkeys and links was removed here.
+    /// Which of the passkeys and links were removed here.
     pub removed: Removals,
 }
 
-/// Makes other imports wait until the transaction ends, and makes PostgreSQL use its indexes: a plan made while the tables
-/// were empty would read them whole for each chunk.
+/// Makes other imports wait until the transaction ends, and makes PostgreSQL use its indexes: with a plan made while
+/// the tables were empty, it would read them completely for each chunk.
 pub fn lock(conn: &mut PgConnection) -> Result<(), StorageError> {
     Ok(conn.batch_execute(
         "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s'; SET LOCAL enable_seqscan = off; \
@@ -143,7 +143,7 @@ struct AddressRow {
     proven: bool,
 }
 
-/// Looks the keys of a chunk up.
+/// Looks up the keys of a chunk.
 pub fn look_up(conn: &mut PgConnection, keys: &Keys) -> Result<Known, StorageError> {
     let mut known = Known::default();
     links(conn, keys, &mut known)?;
@@ -300,7 +300,8 @@ pub struct NewUser {
 }
 
 impl NewUser {
-    /// A person with these claims and attributes. The address counts as proven when the claims say so, since `verified_at`.
+    /// A person with these claims and attributes. If the claims say that the address is verified, it counts as verified
+    /// since `verified_at`.
     pub fn new(
         (id, user_handle): (Uuid, Vec<u8>),
         (claims, attributes): (&StandardClaims, &Attributes),
@@ -335,7 +336,7 @@ pub struct NewLink {
     pub external_id: String,
     /// The person.
     pub user_id: Uuid,
-    /// What it was imported as, file by file.
+    /// Digests of the records it was imported from, one per file.
     pub imported_as: Option<Vec<u8>>,
 }
 
@@ -367,9 +368,9 @@ pub struct NewGroup {
 pub struct NewHash {
     /// The person the row belongs to.
     pub user_id: Uuid,
-    /// In its form.
+    /// The hash, in its stored form.
     pub hash: String,
-    /// What it needs beside itself.
+    /// The id of the parameters it needs.
     pub parameters: Option<String>,
     /// Now.
     pub imported_at: Time,
@@ -392,11 +393,11 @@ pub struct Batch {
     pub unusable: Vec<UnusablePasskey>,
     /// Password hashes.
     pub hashes: Vec<NewHash>,
-    /// Addresses, folded, that are proven now: whoever only claims one has it no more.
+    /// Addresses, folded, that are verified now: accounts that merely claim one lose it.
     pub proven: Vec<String>,
 }
 
-/// Copies rows into their table; no rows, no round trip.
+/// Copies rows into their table. Without rows it costs no round trip.
 macro_rules! copy {
     ($conn:expr, $table:expr, $rows:expr) => {
         if !$rows.is_empty() {
@@ -432,7 +433,7 @@ pub fn insert(conn: &mut PgConnection, batch: Batch) -> Result<(), StorageError>
     Ok(())
 }
 
-/// Remembers what somebody was imported as; makes the link where there is none.
+/// Records what a person was imported from, creating the link if there is none.
 pub fn link(conn: &mut PgConnection, link: &NewLink) -> Result<(), StorageError> {
     diesel::insert_into(external_ids::table)
         .values((

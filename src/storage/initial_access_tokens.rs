@@ -26,11 +26,11 @@ pub struct InitialAccessToken {
     pub expires_at: Option<Time>,
     /// When it was made.
     pub created_at: Time,
-    /// When it was taken back.
+    /// When it was revoked.
     pub revoked_at: Option<Time>,
 }
 
-/// Permissions, the newest first, after the one that `after` names by time and id; at most `most`.
+/// A page of permissions, newest first, after the one that `after` names by time and id; at most `most`.
 pub fn page(
     conn: &mut PgConnection,
     after: Option<(Time, Uuid)>,
@@ -60,7 +60,7 @@ pub fn insert(conn: &mut PgConnection, token: &InitialAccessToken, digest: &Toke
     Ok(())
 }
 
-/// Takes a permission back; gives its name, nothing when there is none or it was taken back already.
+/// Revokes a permission. Returns its name; none when it does not exist or was revoked before.
 pub fn revoke(conn: &mut PgConnection, id: Uuid, now: Time) -> Result<Option<String>, StorageError> {
     Ok(diesel::update(tokens::table.find(id).filter(tokens::revoked_at.is_null()))
         .set(tokens::revoked_at.eq(now))
@@ -77,8 +77,8 @@ pub fn is_live(conn: &mut PgConnection, digest: &TokenDigest, now: Time) -> Resu
     .get_result(conn)?)
 }
 
-/// Uses a permission once: counts down in one statement, so that of many registrations at once no more pass than it
-/// allows. Gives its id; nothing when it is unknown, ended, taken back or used up.
+/// Uses a permission once. It counts down in one statement, so that concurrent registrations cannot exceed the limit.
+/// Returns its id; none when it is unknown, expired, revoked or used up.
 pub fn take(conn: &mut PgConnection, digest: &TokenDigest, now: Time) -> Result<Option<Uuid>, StorageError> {
     Ok(diesel::update(tokens::table.filter(tokens::digest.eq(digest.as_bytes().as_slice())).filter(live(now)))
         .set(tokens::uses_left.eq(tokens::uses_left - 1))

@@ -11,9 +11,9 @@ use crate::clock::Time;
 pub struct MasterKeyMark {
     /// Public id of the key.
     pub id: String,
-    /// Derived from the key; tells a wrong key without revealing the right one.
+    /// Derived from the key: detects a wrong key without revealing the right one.
     pub check: Vec<u8>,
-    /// The root of purpose keys, sealed; none in a database that an older server made.
+    /// The root of purpose keys, sealed; none in a database made by an older server.
     pub root: Option<Vec<u8>>,
 }
 
@@ -25,8 +25,8 @@ pub fn find(conn: &mut PgConnection) -> Result<Option<MasterKeyMark>, StorageErr
         .optional()?)
 }
 
-/// Marks this database with a master key and what it seals: the first one, or the one that everything was just sealed
-/// with anew.
+/// Records the master key of this database and what it seals: the first key, or the one that everything has just been
+/// sealed with again.
 pub fn mark(conn: &mut PgConnection, id: &str, check: &[u8], root: &[u8], now: Time) -> Result<(), StorageError> {
     diesel::insert_into(installation::table)
         .values((

@@ -11,7 +11,7 @@ use crate::domain::authorization::AuthorizationRequest;
 use crate::domain::id::SessionId;
 use crate::domain::secret::TokenDigest;
 
-/// A request about to wait.
+/// A request about to be stored.
 #[derive(Clone, Debug)]
 pub struct NewInteraction {
     /// Digest of its handle.
@@ -22,7 +22,7 @@ pub struct NewInteraction {
     pub pushed: Option<TokenDigest>,
     /// The time at which the request is stored.
     pub now: Time,
-    /// Its end.
+    /// When it expires.
     pub expires_at: Time,
 }
 
@@ -33,13 +33,13 @@ pub struct StoredInteraction {
     pub request: AuthorizationRequest,
     /// The pushed request it came from.
     pub pushed: Option<TokenDigest>,
-    /// The session whose owner chose to go on with that account.
+    /// The session whose owner chose to continue with that account.
     pub chosen_by: Option<SessionId>,
     /// When it arrived.
     pub created_at: Time,
 }
 
-/// Lets a request wait.
+/// Stores a request that waits.
 pub fn insert(conn: &mut PgConnection, new: &NewInteraction) -> Result<(), StorageError> {
     let request = serde_json::to_value(&new.request)
         .map_err(|error| StorageError::corrupt("interactions", "a new row", error))?;
@@ -56,7 +56,7 @@ pub fn insert(conn: &mut PgConnection, new: &NewInteraction) -> Result<(), Stora
     Ok(())
 }
 
-/// A request that waits still.
+/// A request that is still waiting.
 pub fn find(
     conn: &mut PgConnection,
     digest: &TokenDigest,
@@ -83,7 +83,7 @@ pub fn find(
     .transpose()
 }
 
-/// Remembers which session's owner chose to go on with their account; `false` when nothing waits any more.
+/// Records which session's owner chose to continue with their account; `false` when the request no longer waits.
 pub fn choose(
     conn: &mut PgConnection,
     digest: &TokenDigest,
@@ -94,7 +94,7 @@ pub fn choose(
     Ok(diesel::update(waiting).set(interactions::chosen_by.eq(session.uuid())).execute(conn)? == 1)
 }
 
-/// Ends a request that was refused; `false` when it was answered before.
+/// Ends a request that was refused; `false` when it was already answered.
 pub fn remove(conn: &mut PgConnection, digest: &TokenDigest) -> Result<bool, StorageError> {
     Ok(diesel::delete(interactions::table.find(digest.as_bytes().as_slice())).execute(conn)? == 1)
 }

@@ -28,7 +28,7 @@ pub fn locked<T>(
     })
 }
 
-/// The same without waiting for the lock: none where somebody else holds it.
+/// [`locked`] without waiting for the lock: none when somebody else holds it.
 pub fn locked_if_free<T>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, StorageError>,
@@ -52,9 +52,10 @@ fn release(conn: &mut PgConnection) -> Result<(), StorageError> {
     Ok(released?)
 }
 
-/// Ends a connection that could not be put back as it was: in the pool it would keep a lock, or have no limits of time.
+/// Ends a connection that could not be restored to its previous state: in the pool it would keep a lock or have no
+/// timeouts.
 fn give_up(conn: &mut PgConnection) {
-    // When it answers no more, it is over as well.
+    // If it no longer answers, it is gone as well.
     let _ = conn.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())");
 }
 
@@ -64,7 +65,7 @@ struct Taken {
     got: bool,
 }
 
-/// Runs `work` without limits of time. What the pool set for the connection is put back by value: RESET would go back to the
+/// Runs `work` without timeouts. The values that the pool had set are restored explicitly: RESET would restore the
 /// server's own setting, which is no limit at all.
 fn unhurried<T>(
     conn: &mut PgConnection,
@@ -101,14 +102,14 @@ impl Timeouts {
     }
 }
 
-/// Applies what is pending; gives the names of what was applied.
+/// Applies pending migrations. Returns their names.
 pub fn migrate(conn: &mut PgConnection) -> Result<Vec<String>, StorageError> {
     let applied =
         conn.run_pending_migrations(MIGRATIONS).map_err(|error| StorageError::Migration(error.to_string()))?;
     Ok(applied.iter().map(ToString::to_string).collect())
 }
 
-/// Takes every migration back. Loses all data: for the tests and for `passmint migrate --down`.
+/// Reverts every migration. Loses all data: for the tests and for `passmint migrate --down`.
 pub fn revert_all(conn: &mut PgConnection) -> Result<(), StorageError> {
     conn.revert_all_migrations(MIGRATIONS).map(drop).map_err(|error| StorageError::Migration(error.to_string()))
 }

@@ -1,10 +1,13 @@
 //! All SQL of the crate: the pool, the embedded cluster, the schema, one file for each table, the sweep.
 //!
-//! What must always hold: a change that decides something puts its condition into the statement (or locks the row first)
-//! and tells the outcome by the rows it returns; a fault is [`StorageError`], never "not found"; the audit event is
-//! written in the same statement or transaction as its cause. To add a table: a migration with comments, its block in
-//! `schema.rs`, one file here with private rows and functions on a connection, named by verbs (`find_` gives an `Option`,
-//! `take_` consumes).
+//! What must always hold:
+//! - A change that decides something puts its condition into the statement (or locks the row first) and reports the
+//!   outcome by the rows it returns.
+//! - A fault is a [`StorageError`], never "not found".
+//! - The audit event is written in the same statement or transaction as its cause.
+//!
+//! To add a table: write a migration with comments, add the table to `schema.rs`, and add one file here with private
+//! rows and functions that take a connection. Name functions by verbs: `find_` returns an `Option`, `take_` consumes.
 
 pub mod action_tokens;
 pub mod addresses;

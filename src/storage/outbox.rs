@@ -1,8 +1,8 @@
-//! What must reach others: written with the change it tells of, delivered afterwards, at least once.
+//! Messages to other systems: written with the change they report, delivered afterwards, at least once.
 //!
-//! What must always hold: only the oldest waiting message of a lane is claimed, except in lanes without an order. A claim
-//! is a lease, so another server delivers what a crashed one had claimed. Only the holder of a claim records the outcome
-//! of its attempt.
+//! What must always hold: only the oldest waiting message of a lane is claimed, except in lanes without an order. A
+//! claim is a lease, so another server delivers what a crashed one had claimed. Only the holder of a claim records the
+//! outcome of its attempt.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -23,7 +23,7 @@ pub struct Claimed {
     pub kind: String,
     /// What it says.
     pub payload: Value,
-    /// The how manieth attempt this is, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: i32,
     /// When it was written.
     pub created_at: Time,
@@ -32,21 +32,22 @@ pub struct Claimed {
 /// What to claim.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
-    /// What it is.
+    /// The kind of message.
     pub kind: &'a str,
-    /// Lanes that begin so, a few messages of all that wait; none: all.
+    /// A prefix of lanes that hold few of the waiting messages; none for all lanes.
     pub lanes: Option<&'a str>,
     /// How many at most.
     pub most: usize,
-    /// The time at which the message is written.
+    /// The time of the claim.
     pub now: Time,
     /// Until when nobody else may deliver them.
     pub leased_until: Time,
 }
 
-// Of what is due first, as much as is looked at, each message that is the oldest of its lane. Were too few of them, because
-// some lanes are long, the oldest of as many lanes are looked at, too. Both walk along an index and stop: what a claim costs does
-// not rise with what waits. The oldest of a lane is the first in (lane, id) from the lane on, which only that index can tell.
+// Looks at the first 1000 due messages and keeps those that are the oldest of their lane. If that leaves too few
+// because some lanes are long, it also looks at the oldest messages of up to 1000 lanes. Both walk along an index and
+// stop, so the cost of a claim does not grow with the backlog. The oldest message of a lane is looked up as the first
+// in (lane, id) at or after the lane, a question that only that index can answer.
 statement! {
     Claim {
         now: Time => Timestamptz, leased_until: Time => Timestamptz, most: i64 => BigInt, kind: String => Text,
@@ -84,7 +85,7 @@ statement! {
     RETURNING id, kind, payload, attempts, created_at"
 }
 
-// All that waits in the lanes from `from` on and before `to`, by their bytes.
+// Looks at everything that waits in the lanes from `from` up to, but excluding, `to`, compared by bytes.
 statement! {
     ClaimOfLanes {
         now: Time => Timestamptz, leased_until: Time => Timestamptz, most: i64 => BigInt, kind: String => Text,
@@ -102,7 +103,7 @@ statement! {
     RETURNING id, kind, payload, attempts, created_at"
 }
 
-/// Claims what is due, oldest first.
+/// Claims due messages, oldest first.
 pub fn claim(conn: &mut PgConnection, wanted: &Wanted<'_>) -> Result<Vec<Claimed>, StorageError> {
     let Wanted { now, leased_until, .. } = *wanted;
     let (most, kind) = (i64::try_from(wanted.most).unwrap_or(i64::MAX), wanted.kind.to_owned());
@@ -115,7 +116,7 @@ pub fn claim(conn: &mut PgConnection, wanted: &Wanted<'_>) -> Result<Vec<Claimed
     }))
 }
 
-/// The first text behind all that begin so, by their bytes.
+/// The first text that sorts, by bytes, after all texts with this prefix.
 fn behind(beginning: &str) -> String {
     let mut text = beginning.to_owned();
     let last = text.pop().and_then(|last| char::from_u32(u32::from(last) + 1));
@@ -136,7 +137,7 @@ statement! {
     RETURNING id, kind, payload, attempts, created_at"
 }
 
-/// Claims what is due in a lane whose messages keep no order among them.
+/// Claims due messages in a lane whose messages need no order.
 pub fn claim_any_of(
     conn: &mut PgConnection,
     lane: &str,
@@ -157,17 +158,17 @@ fn claimed(rows: Vec<(i64, String, Value, i32, Time)>) -> Vec<Claimed> {
     claimed
 }
 
-/// Notes that a message arrived.
+/// Records that a message was delivered.
 pub fn delivered(conn: &mut PgConnection, id: i64, now: Time) -> Result<(), StorageError> {
-    // Whoever holds it by now: it did arrive.
+    // It does not matter who holds the claim by now: the message did arrive.
     diesel::update(outbox::table.find(id).filter(outbox::delivered_at.is_null()).filter(outbox::given_up_at.is_null()))
         .set((outbox::delivered_at.eq(now), outbox::last_error.eq(None::<String>)))
         .execute(conn)?;
     Ok(())
 }
 
-/// Notes that an attempt failed, and when the next is; none: it is given up. `false` when the lease had ended and somebody
-/// else holds it.
+/// Records that an attempt failed and when the next is due; without a next one, the message is given up. `false` when
+/// the lease had ended and somebody else holds the message.
 pub fn failed(
     conn: &mut PgConnection,
     message: &Claimed,
@@ -178,7 +179,7 @@ pub fn failed(
     let held = outbox::table
         .find(message.id)
         .filter(outbox::attempts.eq(message.attempt))
-        // Attempts are counted anew when an operator has it tried again.
+        // An operator's retry resets the count of attempts, but it changes `created_at` as well.
         .filter(outbox::created_at.eq(message.created_at))
         .filter(outbox::delivered_at.is_null())
         .filter(outbox::given_up_at.is_null());
@@ -224,7 +225,7 @@ pub struct Filter {
     pub given_up: Option<bool>,
 }
 
-/// What has not arrived, the newest first, older than the one of the number `before`; at most `most`.
+/// A page of undelivered messages, newest first, older than number `before`; at most `most`.
 pub fn undelivered(
     conn: &mut PgConnection,
     filter: &Filter,
@@ -254,9 +255,9 @@ pub fn count(conn: &mut PgConnection) -> Result<(i64, i64), StorageError> {
     Ok((waiting, undelivered.filter(outbox::given_up_at.is_not_null()).count().get_result(conn)?))
 }
 
-/// Makes messages due at once, with the patience of new ones: the one of this number, or all that were given up; but none for
-/// a receiver that is not told of anything any more. Gives how many. An attempt in flight goes on, and its failure counts for
-/// nothing.
+/// Makes messages due at once, with all attempts of new ones: the one with this number, or all that were given up, but
+/// none for a receiver that is no longer notified. Returns how many. An attempt in flight continues, and its failure is
+/// ignored.
 pub fn retry(conn: &mut PgConnection, id: Option<i64>, now: Time) -> Result<usize, StorageError> {
     let undelivered = outbox::table.filter(outbox::delivered_at.is_null()).filter(sql::<Bool>(
         "lane NOT IN (SELECT receiver.kind || '/' || receiver.name FROM event_receivers AS receiver \

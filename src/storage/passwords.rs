@@ -1,4 +1,4 @@
-//! Passwords as other systems hashed them, and what all hashes of one project need beside themselves.
+//! Password hashes from other systems, and the parameters that all hashes of one project share.
 
 use std::collections::HashMap;
 
@@ -11,15 +11,15 @@ use crate::clock::Time;
 use crate::domain::id::UserId;
 use crate::domain::password_hash::PasswordHash;
 
-/// Parameters as they are stored: sealed.
+/// Parameters as stored: sealed.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = password_parameters, check_for_backend(diesel::pg::Pg))]
 pub struct SealedParameters {
-    /// Names them in each hash.
+    /// The id by which each hash refers to them.
     pub id: String,
     /// The source that they came with.
     pub source: String,
-    /// Under the master key.
+    /// The parameters, sealed under the master key.
     pub sealed: Vec<u8>,
     /// When they were stored.
     pub created_at: Time,
@@ -30,19 +30,19 @@ pub fn all_parameters(conn: &mut PgConnection) -> Result<Vec<SealedParameters>, 
     Ok(password_parameters::table.order(password_parameters::id).select(SealedParameters::as_select()).load(conn)?)
 }
 
-/// Stores parameters; those that are there already stay as they are.
+/// Stores parameters; existing ones stay as they are.
 pub fn insert_parameters(conn: &mut PgConnection, new: &SealedParameters) -> Result<(), StorageError> {
     diesel::insert_into(password_parameters::table).values(new).on_conflict_do_nothing().execute(conn)?;
     Ok(())
 }
 
-/// Puts the same parameters in place, sealed under another master key.
+/// Replaces parameters with the same ones sealed under another master key.
 pub fn reseal(conn: &mut PgConnection, id: &str, sealed: &[u8]) -> Result<(), StorageError> {
     diesel::update(password_parameters::table.find(id)).set(password_parameters::sealed.eq(sealed)).execute(conn)?;
     Ok(())
 }
 
-/// Gives a person this hash in place of the one they had.
+/// Sets a person's hash, replacing any earlier one.
 pub fn replace(conn: &mut PgConnection, owner: UserId, hash: &PasswordHash, now: Time) -> Result<(), StorageError> {
     let values = (
         password_hashes::hash.eq(hash.expose()),

@@ -1,4 +1,4 @@
-//! People with everything that is known of them: standard claims, groups, the ids other systems know them by.
+//! People with everything known about them: standard claims, groups, and the ids other systems know them by.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,18 +20,18 @@ use crate::domain::id::UserId;
 use crate::domain::standard_claims::StandardClaims;
 use crate::domain::user::{MOST_EXTERNAL_IDS, User, UserStatus};
 
-/// A person with everything that is known of them.
+/// A person with everything known about them.
 #[derive(Clone, Debug)]
 pub struct Person {
     /// The person.
     pub user: User,
     /// Their standard claims, those of the account among them.
     pub claims: StandardClaims,
-    /// What backends need to know of them beside those.
+    /// What backends need to know about them besides the claims.
     pub attributes: Attributes,
     /// Names of their groups, in order.
     pub groups: Vec<String>,
-    /// The names other systems know them by: source → id.
+    /// The ids other systems know them by: source → id.
     pub external_ids: BTreeMap<String, String>,
     /// The configuration file that declares them.
     pub managed_by: Option<String>,
@@ -82,9 +82,10 @@ pub fn page(
         query = query.filter(users::created_at.lt(at).or(users::created_at.eq(at).and(users::id.lt(id))));
     }
     if let Some(prefix) = &filter.email_prefix {
-        // Folded by the database, as the index is.
+        // Folded by the database, like the index.
         let (first, last) = (prefix.clone(), format!("{prefix}\u{10FFFF}"));
-        // Looked up at once, by the index of patterns: in the order of the list PostgreSQL might go through everybody instead.
+        // In a subquery of its own, by the pattern index: with the order of the list PostgreSQL might go through
+        // everybody instead.
         let named = "users.id = ANY (ARRAY (SELECT id FROM users AS named WHERE lower(email) ~>=~ lower(";
         let named =
             sql::<Bool>(named).bind::<Text, _>(first).sql(") AND lower(email) ~<~ lower(").bind::<Text, _>(last);
@@ -104,12 +105,14 @@ pub fn page(
     whole(conn, rows)
 }
 
-/// Members of a group that are looked up one by one; of a larger one the list is gone through, where many are found soon.
+/// The largest group whose members are looked up one by one. For a larger one the list itself is searched, where
+/// matches are frequent.
 const LOOKED_UP: i64 = 5000;
 
 type Condition = Box<dyn BoxableExpression<users::table, Pg, SqlType = Bool>>;
 
-/// Who is in a group, in one of the two ways to find them. PostgreSQL knows how many members groups have on average only.
+/// Whether somebody is in a group, in one of two forms. PostgreSQL cannot choose: it knows only the average size of a
+/// group.
 fn member_of(conn: &mut PgConnection, group: &str) -> Result<Condition, StorageError> {
     let beyond = group_members::table
         .inner_join(groups::table)
@@ -132,7 +135,7 @@ fn member_of(conn: &mut PgConnection, group: &str) -> Result<Condition, StorageE
     Ok(Box::new(sql::<Bool>(before).bind::<Text, _>(group.to_owned()).sql(after)))
 }
 
-/// People in the order of their ids, after this one; at most `most`: everybody, page by page, from the primary key.
+/// A page of everybody by primary key: people in the order of their ids, after this one; at most `most`.
 pub fn after(conn: &mut PgConnection, after: Option<Uuid>, most: i64) -> Result<Vec<Person>, StorageError> {
     let rows: Vec<(UserRow, Extra)> = users::table
         .filter(users::id.gt(after.unwrap_or_default()))
@@ -180,7 +183,7 @@ fn whole(conn: &mut PgConnection, rows: Vec<(UserRow, Extra)>) -> Result<Vec<Per
         .collect()
 }
 
-/// The claims that columns hold, beside those of the profile.
+/// The claims that have their own columns; the others are in the profile.
 const IN_COLUMNS: [&str; 4] = ["name", "email", "email_verified", "locale"];
 
 fn claims_of(user: &User, profile: Value) -> StandardClaims {
@@ -202,7 +205,7 @@ pub(super) fn profile_of(claims: &StandardClaims) -> Value {
     Value::Object(rest.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
-/// Stores a person, active. A verified address that is another's is a [`StorageError::Conflict`].
+/// Stores an active person. A verified address that belongs to another person is a [`StorageError::Conflict`].
 pub fn insert(
     conn: &mut PgConnection,
     (id, handle): (UserId, &[u8]),
@@ -225,7 +228,7 @@ pub fn insert(
     drop_claims_of_others(conn, id, claims)
 }
 
-/// Gives a person other claims. When the same address stays verified, so does the time of its proof.
+/// Replaces a person's claims. If the same address stays verified, the time of its verification stays too.
 pub fn set_claims(
     conn: &mut PgConnection,
     person: &User,
@@ -247,7 +250,7 @@ pub fn set_claims(
     drop_claims_of_others(conn, person.id, claims)
 }
 
-/// Puts these in place of all of a person's attributes.
+/// Replaces all attributes of a person.
 pub fn set_attributes(
     conn: &mut PgConnection,
     id: UserId,
@@ -260,7 +263,7 @@ pub fn set_attributes(
     Ok(())
 }
 
-/// A verified address is one person's: whoever only claimed it has it no more.
+/// A verified address belongs to one person: others who merely claimed it lose it.
 fn drop_claims_of_others(conn: &mut PgConnection, id: UserId, claims: &StandardClaims) -> Result<(), StorageError> {
     if let Some(email) = claims.text("email").filter(|_| claims.email_verified()) {
         diesel::update(
@@ -275,8 +278,8 @@ fn drop_claims_of_others(conn: &mut PgConnection, id: UserId, claims: &StandardC
     Ok(())
 }
 
-/// Puts these in place of all names that other systems know a person by. One that is another's is a
-/// [`StorageError::Conflict`]. A name that stays keeps its row, with what an import remembers in it.
+/// Replaces all ids by which other systems know a person. An id that belongs to another person is a
+/// [`StorageError::Conflict`]. An id that stays keeps its row, with what an import recorded in it.
 pub fn set_external_ids(
     conn: &mut PgConnection,
     id: UserId,
@@ -311,8 +314,8 @@ pub fn find_by_external_id(conn: &mut PgConnection, source: &str, id: &str) -> R
     row.map(TryInto::try_into).transpose()
 }
 
-/// The person whose verified address this is, in whatever case it is written. Both sides are folded by the database: it does not
-/// fold every letter as we would.
+/// The person with this verified address, whatever its case. The database folds both sides, because it does not fold
+/// every letter as we would.
 pub fn find_by_verified_email(conn: &mut PgConnection, email: &str) -> Result<Option<User>, StorageError> {
     let row: Option<UserRow> = users::table
         .filter(sql::<Bool>("lower(email) = lower(").bind::<Text, _>(email.to_owned()).sql(")"))
@@ -323,10 +326,11 @@ pub fn find_by_verified_email(conn: &mut PgConnection, email: &str) -> Result<Op
     row.map(TryInto::try_into).transpose()
 }
 
-/// Adds a name that a system knows a person by; `false` when it knows them by one already, because it would then know one
-/// person by two, and when they have as many as anybody may. One that is another's is a [`StorageError::Conflict`].
+/// Adds an id by which a system knows a person. `false` when the system already knows them by one, because it would
+/// then know one person by two, or when they have the maximum number. An id that belongs to another person is a
+/// [`StorageError::Conflict`].
 pub fn link(conn: &mut PgConnection, person: UserId, source: &str, id: &str) -> Result<bool, StorageError> {
-    // Held, so that of two links at once the second sees the first.
+    // Locked, so that of two concurrent links the second sees the first.
     users::table.find(person.uuid()).select(users::id).for_update().first::<Uuid>(conn)?;
     let sources: Vec<String> =
         external_ids::table.filter(external_ids::user_id.eq(person.uuid())).select(external_ids::source).load(conn)?;
@@ -343,13 +347,13 @@ pub fn link(conn: &mut PgConnection, person: UserId, source: &str, id: &str) -> 
     Ok(true)
 }
 
-/// The first of these names that no group has.
+/// The first of these names that is not a group.
 pub fn unknown_group(conn: &mut PgConnection, names: &[String]) -> Result<Option<String>, StorageError> {
     let known: Vec<String> = groups::table.filter(groups::name.eq_any(names)).select(groups::name).load(conn)?;
     Ok(names.iter().find(|name| !known.contains(name)).cloned())
 }
 
-/// Puts a person into exactly these groups; gives the first name that no group has.
+/// Puts a person into exactly these groups. The error is the first name that is not a group.
 pub fn set_groups(conn: &mut PgConnection, id: UserId, names: &[String]) -> Result<Result<(), String>, StorageError> {
     let known: Vec<(Uuid, String)> =
         groups::table.filter(groups::name.eq_any(names)).select((groups::id, groups::name)).load(conn)?;
@@ -366,8 +370,8 @@ pub fn set_groups(conn: &mut PgConnection, id: UserId, names: &[String]) -> Resu
 }
 
 /// Sets a person's status and raises their epoch; `false` when there is no such person or nothing changes. Disabling
-/// ends all their sessions and with them all that was issued: somebody enabled again signs in anew, and whoever took over
-/// the account before does not come back with it.
+/// ends all their sessions, and with them everything that was issued. When enabled again they have to sign in anew, so
+/// whoever had taken over the account does not come back with it.
 pub fn set_status(conn: &mut PgConnection, id: UserId, status: UserStatus, now: Time) -> Result<bool, StorageError> {
     conn.transaction(|conn| {
         let changed = diesel::update(users::table.find(id.uuid()).filter(users::status.ne(status.as_str())))
@@ -380,9 +384,9 @@ pub fn set_status(conn: &mut PgConnection, id: UserId, status: UserStatus, now: 
     })
 }
 
-/// Deletes a person and, by cascade, all that is theirs; `false` when there was nobody. Their sessions end first, so that
-/// the apps they were signed in to are told; and what other systems call them is remembered, so that no import brings them
-/// back.
+/// Deletes a person and, by cascade, everything of theirs; `false` when there was nobody. Their sessions end first, so
+/// that the apps they were signed in to are notified. Their external ids are recorded as removed, so that no import
+/// brings them back.
 pub fn delete(conn: &mut PgConnection, id: UserId, now: Time) -> Result<bool, StorageError> {
     conn.transaction(|conn| {
         sessions::revoke_others(conn, id, None, now)?;

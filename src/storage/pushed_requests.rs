@@ -1,4 +1,4 @@
-//! Authorization requests that clients sent ahead (RFC 9126). The statement that gives a code for one deletes it.
+//! Authorization requests that clients sent ahead (RFC 9126). The statement that issues a code for one deletes it.
 
 use diesel::prelude::*;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::clock::Time;
 use crate::domain::authorization::AuthorizationRequest;
 use crate::domain::secret::TokenDigest;
 
-/// Keeps a request, checked, under the digest of its handle.
+/// Stores a request, already checked, under the digest of its handle.
 pub fn insert(
     conn: &mut PgConnection,
     digest: &TokenDigest,
@@ -29,7 +29,7 @@ pub fn insert(
     Ok(())
 }
 
-/// The request of this client behind a handle, unless it expired or was used up. Looking does not use it up: the person may
+/// This client's request for a handle, unless it expired or was used up. Finding it does not use it up: the person may
 /// reload the page.
 pub fn find(
     conn: &mut PgConnection,

@@ -1,6 +1,6 @@
-//! Where callers wait whose questions are asked together, and the lanes that take them away in batches.
+//! The queues of callers whose queries are batched, and the lanes that serve them batch by batch.
 //!
-//! What must always hold: nobody who waits is left behind, a queue has a bound, and a batch that hangs holds up nobody but its
+//! What must always hold: no waiting caller is left behind, a queue has a limit, and a batch that hangs delays only its
 //! own callers.
 
 use std::any::{Any, TypeId};
@@ -13,33 +13,33 @@ use tokio::sync::oneshot;
 use super::StorageError;
 use super::batch::Batch;
 
-/// Most that are asked together: beyond some dozens there is nothing left to share.
+/// The largest batch: beyond some dozens of queries there is nothing left to save.
 const MOST: usize = 64;
-/// Longest queue: a database that does not answer must not fill the memory with questions.
+/// The longest queue: a database that does not answer must not fill the memory with queries.
 const LONGEST: usize = 4096;
 
-/// The queues of all kinds of questions, each made when its first is asked.
+/// The queues for all kinds of queries, each created when the first query of its kind arrives.
 #[derive(Default)]
 pub(super) struct Queues(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
 
 impl Queues {
-    /// The queue of a kind.
+    /// The queue for one kind.
     pub(super) fn of<B: Batch>(&self) -> Arc<Queue<B>> {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queues.entry(TypeId::of::<B>()).or_insert_with(|| Arc::new(Queue::<B>::default()));
-        // Under the type of a kind is its own queue alone, so the other way is never taken.
+        // Each type maps only to its own queue, so the default is never used.
         Arc::clone(queue).downcast().unwrap_or_default()
     }
 }
 
-/// The callers of one kind that wait.
+/// The waiting callers of one kind.
 pub(super) struct Queue<B: Batch>(Mutex<Waiting<B>>);
 
 struct Waiting<B: Batch> {
     callers: VecDeque<Caller<B>>,
-    /// The lanes at work, each with the time at which it took its last batch.
+    /// The lanes at work, each with the time at which it took its latest batch.
     lanes: HashMap<u64, Instant>,
-    /// Lanes ever opened: the next one's number.
+    /// How many lanes were ever opened; also the number of the latest.
     opened: u64,
 }
 
@@ -49,17 +49,17 @@ pub(super) struct Caller<B: Batch> {
 }
 
 impl<B: Batch> Caller<B> {
-    /// Whether it is to be served. For one that gave up nothing may be done any more, as a rule: it would be done behind its
-    /// back.
+    /// Whether it is still to be served. As a rule, nothing may be done for a caller that has given up, which would not
+    /// learn of it.
     fn is_there(&self) -> bool {
         B::EVEN_IF_GONE || !self.reply.is_closed()
     }
 }
 
-/// What a caller hears.
+/// What a caller receives.
 pub(super) enum Reply<B: Batch> {
     Answer(Option<B::Answer>),
-    /// The question back: the batch left it alone.
+    /// The query itself, because the batch left it alone.
     LeftAlone(B),
     /// The database was lost, or could not be reached.
     Failed(StorageError),
@@ -76,8 +76,8 @@ impl<B: Batch> Queue<B> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a caller; gives the lane that has to be opened for it, if one may be. A lane whose batch has been under way for
-    /// longer than `patience` has lost its database, and another takes its place.
+    /// Queues a caller. Returns a lane to open, if one more is allowed. A lane whose batch has been running for longer
+    /// than `patience` has lost its database and no longer counts.
     pub(super) fn join(
         self: &Arc<Self>,
         caller: Caller<B>,
@@ -89,7 +89,7 @@ impl<B: Batch> Queue<B> {
         let opens = waiting.lanes.len() < most_lanes;
         if waiting.callers.len() >= LONGEST {
             waiting.callers.retain(Caller::is_there);
-            // Whoever opens a lane is let in: somebody has to.
+            // A caller that opens a lane is always let in: its lane is what drains the queue.
             if waiting.callers.len() >= LONGEST && !opens {
                 return Err(StorageError::NoConnection(None));
             }
@@ -104,14 +104,14 @@ impl<B: Batch> Queue<B> {
     }
 }
 
-/// One worker at a queue, until it is empty.
+/// A worker that serves a queue until it is empty.
 pub(super) struct Lane<B: Batch> {
     queue: Arc<Queue<B>>,
     number: u64,
 }
 
 impl<B: Batch> Lane<B> {
-    /// The next batch. The lane closes under the same lock that finds nobody waiting, so nobody is left behind.
+    /// The next batch. The lane closes under the same lock that found nobody waiting, so nobody is left behind.
     pub(super) fn next(&self) -> Option<Vec<Caller<B>>> {
         let mut waiting = self.queue.lock();
         let waited = std::iter::from_fn(|| waiting.callers.pop_front()).filter(Caller::is_there);
@@ -120,13 +120,13 @@ impl<B: Batch> Lane<B> {
             waiting.lanes.remove(&self.number);
             return None;
         }
-        // One that had been given up and goes on counts again.
+        // A lane that had stopped counting and goes on counts again.
         waiting.lanes.insert(self.number, Instant::now());
         Some(batch)
     }
 }
 
-/// A lane that a panic took away must not count for ever.
+/// A lane that was lost to a panic must not count forever.
 impl<B: Batch> Drop for Lane<B> {
     fn drop(&mut self) {
         self.queue.lock().lanes.remove(&self.number);
@@ -201,7 +201,7 @@ mod tests {
         let (other, _second) = join_within(&queue, 1, Duration::ZERO);
         let other = other.expect("another in its place");
         assert_eq!(numbers(other.next()), [1]);
-        // It comes back, finds nothing to do, and takes nobody's place away.
+        // It comes back, finds nothing to do, and does not close the other lane.
         assert!(hanging.next().is_none());
         drop(hanging);
         assert!(join(&queue, 2).0.is_none(), "the other is at work");

@@ -1,10 +1,11 @@
-//! Something a person allowed is given, once: an authorization code's tokens, or a waiting device's.
+//! Redeems, once, what a person allowed: the tokens for an authorization code, or for a waiting device.
 //!
-//! One statement uses it up — if nothing that it hangs on ended since it was read — and begins the refresh family, the session
-//! that outlives the browser's, and the audit trail from the row it changed. No row: another caller was first, or something
-//! ended; nothing was written. It does so for as many as are asked for at once, see `batch`.
+//! One statement uses it up, provided that nothing it depends on has ended since it was read. From the row it changed,
+//! the statement also begins the refresh family and the session that outlives the browser's, and writes the audit
+//! event. If it returns no row, another caller was first or something had ended, and nothing was written. It runs for
+//! many callers at once; see [`batch`].
 //!
-//! To add a kind: a `redemption!` with its table.
+//! To add a kind: invoke `redemption!` with its table.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Jsonb, Nullable};
@@ -28,7 +29,7 @@ pub struct Redemption {
     pub digest: TokenDigest,
     /// The client that presented it.
     pub client: String,
-    /// About whom.
+    /// The person the tokens are about.
     pub user: UserId,
     /// The browser session that it was allowed in.
     pub session: SessionId,
@@ -42,13 +43,13 @@ pub struct Redemption {
     pub amr: Vec<String>,
     /// Our own claim about it.
     pub credential_class: Option<String>,
-    /// When it was.
+    /// When it took place.
     pub auth_time: Time,
-    /// Whether the client is from now on told when the browser session ends.
+    /// Whether the client is notified, from now on, when the browser session ends.
     pub tells_client: bool,
     /// The time of the redemption.
     pub now: Time,
-    /// What is written down.
+    /// The audit event.
     pub event: Event,
 }
 
@@ -98,7 +99,7 @@ impl<'a> From<&'a Redemption> for Row<'a> {
     }
 }
 
-/// Defines one kind, by its table and what must hold in it beside that it is unused and unexpired.
+/// Defines one kind by its table and the conditions on a row besides being unused and unexpired.
 macro_rules! redemption {
     ($(#[$doc:meta])* $kind:ident, $together:ident, $alone:ident, $table:literal, $condition:literal) => {
         batch_statement! {
@@ -179,11 +180,12 @@ macro_rules! redemption {
 }
 
 redemption! {
-    /// Uses an authorization code up; of any number of callers one gets something: what hooks added to the session.
+    /// Uses up an authorization code. Of any number of callers one succeeds, and gets what hooks added to the session.
     OfCode, RedeemCodes, RedeemCode, "authorization_codes", ""
 }
 
 redemption! {
-    /// Uses a waiting device up; of any number of callers one gets something: what hooks added to the session.
+    /// Uses up the grant of a waiting device. Of any number of callers one succeeds, and gets what hooks added to the
+    /// session.
     OfDevice, RedeemDevices, RedeemDevice, "device_codes", "AND decision = 'allowed'"
 }

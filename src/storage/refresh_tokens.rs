@@ -1,4 +1,4 @@
-//! Refresh families: one row each, one live leaf.
+//! Refresh families: one row each, with one live leaf.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -32,12 +32,12 @@ pub struct Rotation {
     /// Digest of the presented token's `jti`.
     #[serde(serialize_with = "batch::digest")]
     pub presented: TokenDigest,
-    /// Digest of its successor's; the same again for a token that stays.
+    /// Digest of its successor's `jti`; the same digest again for a token that stays.
     #[serde(serialize_with = "batch::digest")]
     pub successor: TokenDigest,
     /// Key id the successor will be signed with; none for a token that stays.
     pub successor_key: Option<String>,
-    /// End of the successor, unless the family ends before.
+    /// When the successor expires, unless the family ends earlier.
     pub successor_expires_at: Time,
     /// The time of the rotation.
     pub now: Time,
@@ -46,11 +46,11 @@ pub struct Rotation {
 /// A rotation that was made.
 #[derive(Clone, Debug)]
 pub struct Rotated {
-    /// End of the successor.
+    /// When the successor expires.
     pub leaf_expires_at: Time,
     /// Whether the family outlives the browser session it began in.
     pub offline: bool,
-    /// Whose tokens these are.
+    /// The person the tokens are about.
     pub user: User,
     /// What hooks added to the session.
     pub hook_claims: Map<String, Value>,
@@ -89,10 +89,10 @@ batch_statement! {
     )
 }
 
-/// Makes the successor the leaf, if the presented token is the live one and all it hangs on is alive: one statement, so
-/// exactly one of any number of callers succeeds.
+/// Makes the successor the leaf if the presented token is the live one and everything it depends on is alive. It is one
+/// statement, so exactly one of any number of callers succeeds.
 impl Batch for Rotation {
-    /// A person's row that does not read is the fault of that one alone: the others' tokens are rotated already.
+    /// A person's row that cannot be read fails that rotation alone: the tokens of the others are already rotated.
     type Answer = Result<Rotated, StorageError>;
     const LOCKS: bool = true;
 
@@ -131,12 +131,12 @@ struct Row {
     offline: bool,
 }
 
-/// A family with what it hangs on.
+/// A family with what it depends on.
 #[derive(Clone, Debug)]
 pub struct StoredFamily {
-    /// What decides.
+    /// The state that decides what a presented token is worth.
     pub family: Family,
-    /// Session alive and person active?
+    /// Whether the session is alive and the person active.
     pub standing: Standing,
     /// The person the family belongs to.
     pub user: UserId,
@@ -152,7 +152,7 @@ pub struct StoredFamily {
     pub hook_claims: Map<String, Value>,
 }
 
-/// A family, whatever its state, and whose it is.
+/// A family, whatever its state, and its owner.
 pub fn find_with_user(
     conn: &mut PgConnection,
     id: FamilyId,
@@ -162,7 +162,7 @@ pub fn find_with_user(
     Ok(people::find(conn, stored.user)?.map(|user| (stored, user)))
 }
 
-/// Whose a family is. A token does not tell: it names the person as its client knows them.
+/// The owner of a family. A token does not say: it names the person by the id that its client knows.
 pub fn owner(conn: &mut PgConnection, id: FamilyId) -> Result<Option<UserId>, StorageError> {
     let owner: Option<Uuid> =
         refresh_tokens::table.find(id.uuid()).select(refresh_tokens::user_id).first(conn).optional()?;
@@ -196,7 +196,7 @@ statement! {
     WHERE origin IS NOT NULL ORDER BY step"
 }
 
-/// The exchanges that gave the grants that a family came from, the nearest first: each must still hold.
+/// The exchanges behind the grants that a family derives from, nearest first. Each of them must still hold.
 pub fn exchanges_before(conn: &mut PgConnection, id: FamilyId) -> Result<Vec<MadeExchange>, StorageError> {
     type Found = (Uuid, String, Vec<String>, String, Value);
     let rows: Vec<Found> = ExchangesBefore { family: id.uuid() }.load(conn)?;
@@ -269,8 +269,8 @@ statement! {
     SELECT family FROM gone"
 }
 
-/// Revokes a family (of one client, when given) and, when its session lives through tokens only, that session; with it all
-/// that was exchanged for tokens of it. Its access tokens, which live a day at most, are refused at once. `false` when there is
+/// Revokes a family (of one client, when given) and everything exchanged for its tokens, and ends its session if that
+/// lives only through tokens. Its access tokens, which live a day at most, are refused at once. `false` when there is
 /// none or it was revoked before. Call it in the transaction that writes the event.
 pub fn revoke(
     conn: &mut PgConnection,
@@ -288,23 +288,23 @@ pub fn revoke(
     Ok(revoked)
 }
 
-/// Why a family ended that hung on another grant.
+/// Why a family ended when a grant it derives from did.
 const PARENT_ENDED: &str = "the grant that it came from was revoked";
 
-/// Most families that one statement revokes, so that it ends in its time.
+/// How many families one statement revokes at most, so that it stays within its timeout.
 const PORTION: usize = 2000;
 
-/// Revokes what was exchanged for tokens of a grant or with one of them as the actor's, and what was exchanged for tokens of
-/// that. Call it in the transaction that revokes the grant.
+/// Revokes what was exchanged for tokens of a grant, or with one of them as the actor token, and in turn what was
+/// exchanged for those tokens. Call it in the transaction that revokes the grant.
 pub fn revoke_descendants(conn: &mut PgConnection, grant: FamilyId, now: Time) -> Result<(), StorageError> {
     revoke_below(conn, vec![grant.uuid()], now)
 }
 
-/// Goes down from grants to all that hangs on them, one generation after the other.
+/// Revokes everything that derives from these grants, one generation after the other.
 fn revoke_below(conn: &mut PgConnection, mut grants: Vec<Uuid>, now: Time) -> Result<(), StorageError> {
     while !grants.is_empty() {
         lock_descendants(conn, &grants)?;
-        // A statement for itself, which sees what was begun until the locks were had.
+        // A separate statement, which sees what was begun before the locks were acquired.
         let children: Vec<Uuid> = refresh_tokens::table
             .filter(refresh_tokens::parent.eq_any(&grants).or(refresh_tokens::actor_grant.eq_any(&grants)))
             .filter(refresh_tokens::revoked_at.is_null())
@@ -320,7 +320,7 @@ fn revoke_below(conn: &mut PgConnection, mut grants: Vec<Uuid>, now: Time) -> Re
     Ok(())
 }
 
-/// The same for many grants at once, of which most have none.
+/// [`revoke_descendants`] for many grants at once, most of which have no descendants.
 pub fn revoke_descendants_of_all(conn: &mut PgConnection, grants: &[Uuid], now: Time) -> Result<(), StorageError> {
     let mut with_children: Vec<Uuid> = Vec::new();
     let parents = refresh_tokens::table
@@ -338,11 +338,12 @@ pub fn revoke_descendants_of_all(conn: &mut PgConnection, grants: &[Uuid], now: 
     revoke_below(conn, with_children, now)
 }
 
-/// Most grants that are locked one by one: PostgreSQL keeps all locks of all transactions in one table of a few thousand.
+/// How many grants are locked one by one at most: PostgreSQL keeps the locks of all transactions in one table of a few
+/// thousand entries.
 const LOCKED: usize = 100;
 
-/// Keeps the end of grants and the beginning of families by exchanges of their tokens ([`hold_grant`]) apart, until the
-/// transaction ends: one of them sees the other. Many grants are locked by their share of 1,024 locks that all have.
+/// Keeps apart the end of grants and the beginning of families by exchanges of their tokens ([`hold_grant`]) until the
+/// transaction ends, so that one of them sees the other. When there are many grants, they share 1,024 locks.
 fn lock_descendants(conn: &mut PgConnection, grants: &[Uuid]) -> Result<(), StorageError> {
     let statement = if grants.len() <= LOCKED {
         "SELECT pg_advisory_xact_lock(key) FROM (
@@ -361,23 +362,24 @@ statement! {
         AND pg_try_advisory_xact_lock_shared(7276700, hashtext($1::text) & 1023)"
 }
 
-/// Keeps a grant from being revoked until the transaction ends, beside others that do; `false` for one that is being revoked.
+/// Keeps a grant from being revoked until the transaction ends; others may hold it too. `false` when it is being
+/// revoked.
 fn hold_grant(conn: &mut PgConnection, grant: Uuid) -> Result<bool, StorageError> {
     Ok(HoldGrant { grant }.get_result(conn)?)
 }
 
-/// Where a family hangs that an exchange begins.
+/// What a family that an exchange begins depends on.
 #[derive(Clone, Debug)]
 pub struct Stem {
-    /// The session of the subject token, with which it lives.
+    /// The session of the subject token; the family lives with it.
     pub session: SessionId,
-    /// Whether that session was there before, and does not end with the family.
+    /// Whether that session existed before the exchange, and so does not end with the family.
     pub borrowed: bool,
-    /// The grant of the subject token, with which it ends.
+    /// The grant of the subject token; the family ends with it.
     pub parent: Option<Uuid>,
-    /// The grant of the actor token, with which it ends too.
+    /// The grant of the actor token; the family ends with it too.
     pub actor_grant: Option<Uuid>,
-    /// The exchange: what is exchanged further for tokens of the family hangs on it as well.
+    /// The exchange itself. What is exchanged for the family's tokens depends on it as well.
     pub origin: Origin,
 }
 
@@ -402,8 +404,8 @@ statement! {
     RETURNING family"
 }
 
-/// Begins a family by an exchange, if the session, the person and the grant of the subject token are still alive; `false` when
-/// not. Call it in the transaction that writes the event.
+/// Begins a family by an exchange, if the session, the person and the grants of both tokens are still alive; `false`
+/// when not. Call it in the transaction that writes the event.
 pub fn begin_exchanged(
     conn: &mut PgConnection,
     family: &NewFamily,
@@ -411,8 +413,9 @@ pub fn begin_exchanged(
     stem: &Stem,
     now: Time,
 ) -> Result<bool, StorageError> {
-    // It waits while it holds nothing that a revocation could wait for: first for the person and the session, as whatever ends
-    // them locks them; never for a grant, because one that is being revoked has ended.
+    // Waits only while it holds nothing that a revocation could wait for: first for the person and the session, in the
+    // order in which whatever ends them locks them. It never waits for a grant, because one that is being revoked has
+    // ended.
     if !session_rows::hold_with_owner(conn, stem.session, now)? {
         return Ok(false);
     }

@@ -1,7 +1,7 @@
-//! Which RP ids the stored passkeys belong to, for the guard at start.
+//! Which RP ids the stored passkeys belong to, for the check at start.
 //!
-//! There may be millions of passkeys, and a start must not read them all: RP ids are found by jumping from one to the next in
-//! their index, and passkeys are counted only where somebody asks how many.
+//! There may be millions of passkeys, and a start must not read them all. RP ids are found by jumping from one to the
+//! next in their index, and passkeys are counted only where the number is needed.
 
 use std::time::Duration;
 
@@ -33,7 +33,8 @@ pub fn in_use(conn: &mut PgConnection) -> Result<Vec<String>, StorageError> {
     Ok(diesel::sql_query(sql).load::<Stored>(conn)?.into_iter().map(|row| row.rp_id).collect())
 }
 
-/// Every RP id that passkeys are stored for, with how many, retired ones too. Call it [`patiently`](super::db::patiently), for [`ALL_PASSKEYS`].
+/// Every RP id that passkeys are stored for, with how many, retired ones too. Call it
+/// [`patiently`](super::db::patiently), for [`ALL_PASSKEYS`].
 pub fn stored(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StorageError> {
     let stored: Vec<Stored> = diesel::sql_query(format!("{STORED} ORDER BY rp_id")).load(conn)?;
     let mut counted = Vec::with_capacity(stored.len());
@@ -51,18 +52,18 @@ pub fn count(conn: &mut PgConnection, rp_id: &str, most: i64) -> Result<i64, Sto
         #[diesel(sql_type = BigInt)]
         n: i64,
     }
-    // Along the index, so that it can stop.
+    // Along the index, so that it can stop early.
     let sql = "SELECT count(*) FILTER (WHERE rp_id = $1) AS n
         FROM (SELECT rp_id FROM credentials WHERE rp_id >= $1 ORDER BY rp_id LIMIT $2) AS first";
     let count: Count = diesel::sql_query(sql).bind::<Text, _>(rp_id).bind::<BigInt, _>(most).get_result(conn)?;
     Ok(count.n)
 }
 
-/// How long a statement takes at the most that counts or moves every passkey.
+/// How long a statement that counts or moves every passkey may take.
 pub const ALL_PASSKEYS: Duration = Duration::from_secs(3600);
 
-/// The RP ids that sign nobody in on purpose: since when, and whether their passkeys were imported before the RP id was
-/// configured (else they were given up).
+/// The RP ids that deliberately sign nobody in: since when, and whether their passkeys were imported before the RP id
+/// was configured (otherwise the RP id was given up).
 pub fn retired(conn: &mut PgConnection) -> Result<Vec<(String, Time, bool)>, StorageError> {
     Ok(retired_relying_parties::table
         .select((
@@ -74,14 +75,15 @@ pub fn retired(conn: &mut PgConnection) -> Result<Vec<(String, Time, bool)>, Sto
         .load(conn)?)
 }
 
-/// What is configured is in use: were it configured no longer one day, its passkeys must stop the start again.
+/// Marks configured RP ids as in use: if one later disappears from the configuration, its passkeys must stop the start
+/// again.
 pub fn take_up(conn: &mut PgConnection, configured: &[&str]) -> Result<(), StorageError> {
     diesel::delete(retired_relying_parties::table.filter(retired_relying_parties::rp_id.eq_any(configured)))
         .execute(conn)?;
     Ok(())
 }
 
-/// Notes those of these RP ids that no passkey is stored for as waiting for their configuration, so that what is imported
+/// Marks those of these RP ids that have no stored passkey as waiting for their configuration, so that what is imported
 /// for them does not stop the start. Call it before the passkeys are stored.
 pub fn await_configuration(conn: &mut PgConnection, rp_ids: &[String], now: Time) -> Result<(), StorageError> {
     let mut rows = Vec::new();
@@ -109,8 +111,8 @@ pub fn retire(conn: &mut PgConnection, rp_id: &str, now: Time) -> Result<(), Sto
     Ok(())
 }
 
-/// Files the passkeys of one RP id under another (a renamed domain that serves related origins, or a mistake corrected).
-/// Gives how many were moved; a passkey that exists under the new id already is a conflict, and nothing is moved.
+/// Moves the passkeys of one RP id to another (a renamed domain that serves related origins, or a mistake corrected).
+/// Returns how many were moved. A passkey that already exists under the new id is a conflict, and nothing is moved.
 pub fn rename(conn: &mut PgConnection, from: &str, to: &str) -> Result<usize, StorageError> {
     conn.transaction(|conn| {
         diesel::update(credential_index::table.filter(credential_index::rp_id.eq(from)))

@@ -1,7 +1,7 @@
-//! What was removed here, so that no import brings it back: a digest of each thing, and nothing else of it.
+//! What was removed here, so that no import brings it back. Only a digest of each thing is kept.
 //!
-//! What must always hold: it is remembered in the transaction that removes it. It is looked up after what is stored, so that
-//! of a removal at the same time an import sees the thing or its digest, never neither.
+//! What must always hold: a removal is recorded in the transaction that makes it. An import looks up removals after
+//! what is stored, so that during a concurrent removal it sees the thing or its digest, never neither.
 
 use std::collections::HashSet;
 
@@ -15,9 +15,9 @@ use crate::clock::Time;
 /// Something that was removed.
 #[derive(Clone, Copy, Debug)]
 pub enum Removed<'a> {
-    /// A passkey, by its credential id: under which RP id it is filed may change.
+    /// A passkey, by its credential id; the RP id it is stored under may change.
     Passkey(&'a [u8]),
-    /// A person, by what another system calls them: source and id, neither of which has a line end in it.
+    /// A person, by another system's id for them: source and id, neither of which contains a newline.
     Person(&'a str, &'a str),
 }
 
@@ -39,18 +39,18 @@ impl Removed<'_> {
     }
 }
 
-/// What of some things was removed.
+/// Which of the things asked about were removed.
 #[derive(Debug, Default)]
 pub struct Removals(HashSet<Vec<u8>>);
 
 impl Removals {
-    /// Whether this was.
+    /// Whether this thing was removed.
     pub fn contains(&self, one: Removed<'_>) -> bool {
         !self.0.is_empty() && self.0.contains(&one.digest())
     }
 }
 
-/// Remembers what is removed.
+/// Records what is removed.
 pub fn remember(conn: &mut PgConnection, removed: &[Removed<'_>], now: Time) -> Result<(), StorageError> {
     let rows: Vec<_> =
         removed.iter().map(|one| (removals::digest.eq(one.digest()), removals::removed_at.eq(now))).collect();
@@ -58,7 +58,7 @@ pub fn remember(conn: &mut PgConnection, removed: &[Removed<'_>], now: Time) -> 
     Ok(())
 }
 
-/// What of these was removed.
+/// Which of these things were removed.
 pub fn among<'a>(conn: &mut PgConnection, asked: impl Iterator<Item = Removed<'a>>) -> Result<Removals, StorageError> {
     let digests: Vec<Vec<u8>> = asked.map(Removed::digest).collect();
     if digests.is_empty() {

@@ -21,14 +21,14 @@ struct Row {
     updated_at: Time,
 }
 
-/// A resource with what administration needs to know of it.
+/// A resource with what administration needs to know about it.
 #[derive(Clone, Debug)]
 pub struct StoredResource {
     /// The resource.
     pub resource: Resource,
     /// The configuration file that declares it.
     pub managed_by: Option<String>,
-    /// Set when no tokens are made for it.
+    /// When it was disabled; no tokens are made for it then.
     pub disabled_at: Option<Time>,
     /// When it was made.
     pub created_at: Time,
@@ -51,13 +51,13 @@ impl TryFrom<Row> for StoredResource {
     }
 }
 
-/// Every resource, disabled ones too.
+/// Every resource, including disabled ones.
 pub fn all(conn: &mut PgConnection) -> Result<Vec<StoredResource>, StorageError> {
     let rows: Vec<Row> = resources::table.order(resources::identifier).select(Row::as_select()).load(conn)?;
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// A page of resources by identifier, disabled ones too.
+/// A page of resources by identifier, including disabled ones.
 pub fn page(conn: &mut PgConnection, after: Option<&str>, most: i64) -> Result<Vec<StoredResource>, StorageError> {
     let rows: Vec<Row> = resources::table
         .filter(resources::identifier.gt(after.unwrap_or_default()))
@@ -74,7 +74,7 @@ pub fn find(conn: &mut PgConnection, identifier: &str) -> Result<Option<StoredRe
     row.map(TryInto::try_into).transpose()
 }
 
-/// Whether there is a resource that this identifier means, in whatever spelling.
+/// Whether a resource exists that this identifier refers to, in whatever spelling.
 pub fn is_known(conn: &mut PgConnection, identifier: &str) -> Result<bool, StorageError> {
     let bare = canonical(identifier);
     let spellings = [identifier.to_owned(), bare.to_owned(), format!("{bare}/")];

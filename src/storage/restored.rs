@@ -1,4 +1,5 @@
-//! What comes back with a backup that was restored: everything that was used up or ended since is good again, and ends here.
+//! Ends what a restored backup brought back: everything that was used up or ended since the backup would be valid
+//! again.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
@@ -10,7 +11,7 @@ use super::schema::{
 };
 use crate::clock::Time;
 
-/// Why a refresh family ended that a backup brought back.
+/// The reason recorded for refresh families that a backup brought back.
 const REASON: &str = "restored from a backup";
 
 /// How much ended.
@@ -24,22 +25,23 @@ pub struct Ended {
     pub action_tokens: usize,
 }
 
-/// When the newest event was written: what happened after it, the database does not know.
+/// When the newest event was written. The database does not know what happened after it.
 pub fn newest_event(conn: &mut PgConnection) -> Result<Option<Time>, StorageError> {
     Ok(audit_events::table.order(audit_events::id.desc()).select(audit_events::at).first(conn).optional()?)
 }
 
-/// Ends every session, everything that could still become one or a token, the results that backends have yet to fetch, and the
-/// permissions to register. Call it in the transaction that writes the event. It may take as long as there are rows: meanwhile
-/// a running server reads, and is refused what it wants to write.
+/// Ends every session, everything that could still become a session or a token, the results that backends have yet to
+/// fetch, and the permissions to register. Call it in the transaction that writes the event. It takes as long as the
+/// number of rows requires; meanwhile a running server can read, but its writes are refused.
 pub fn end_everything(conn: &mut PgConnection, now: Time) -> Result<Ended, StorageError> {
-    // All at once, before a row is touched: whoever holds one of them and waits for another gives up sooner than this does.
+    // All tables at once, before any row is touched. Whoever holds one of them and waits for another gives up before
+    // this does.
     conn.batch_execute(
         "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';
          LOCK TABLE users, sessions, refresh_tokens, authorization_codes, device_codes, action_tokens, forward_codes,
              forward_sessions, interactions, pushed_requests, ceremonies, initial_access_tokens IN EXCLUSIVE MODE",
     )?;
-    // What is decided at this moment by what was read before is not written any more.
+    // Decisions in progress, based on what was read before, are no longer written.
     diesel::update(users::table).set((users::epoch.eq(users::epoch + 1), users::updated_at.eq(now))).execute(conn)?;
     diesel::delete(forward_codes::table).execute(conn)?;
     diesel::delete(forward_sessions::table).execute(conn)?;

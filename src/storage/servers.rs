@@ -9,12 +9,12 @@ use super::StorageError;
 use super::schema::servers;
 use crate::clock::Time;
 
-/// Seen within this long counts as alive.
+/// A server that was seen within this long counts as alive.
 fn alive_within() -> Duration {
     Duration::seconds(15)
 }
 
-/// Says that a server is alive; to be repeated every few seconds.
+/// Reports that a server is alive; repeat it every few seconds.
 pub fn beat(conn: &mut PgConnection, id: Uuid, challenge_store: &str, now: Time) -> Result<(), StorageError> {
     diesel::insert_into(servers::table)
         .values((
@@ -45,7 +45,7 @@ pub fn others(conn: &mut PgConnection, id: Uuid, now: Time) -> Result<(usize, bo
     Ok((stores.len(), stores.iter().any(|store| store == "memory")))
 }
 
-/// Says goodbye.
+/// Removes a server that is stopping.
 pub fn leave(conn: &mut PgConnection, id: Uuid) -> Result<(), StorageError> {
     diesel::delete(servers::table.find(id)).execute(conn)?;
     Ok(())

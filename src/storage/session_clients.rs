@@ -1,9 +1,9 @@
-//! Which clients got an ID token in a browser session: those are told when it ends.
+//! Which clients got an ID token in a browser session, and are notified when it ends.
 //!
-//! Over the server itself they are told by the outbox, where a trigger of the schema writes. The rows are written by the
-//! statements that give a code ([`authorization_codes`](super::authorization_codes)), redeem a device's
-//! ([`device_codes`](super::device_codes)), or sign somebody in for a client ([`sign_in`](super::sign_in)), and with the event of an
-//! exchange that gives an ID token ([`add`]).
+//! Back-channel notifications go through the outbox, which a trigger of the schema fills. The rows are written by the
+//! statements that issue a code ([`authorization_codes`](super::authorization_codes)), redeem a code or a device's
+//! grant ([`redemptions`](super::redemptions)), or sign somebody in for a client ([`sign_in`](super::sign_in),
+//! [`first_sessions`](super::first_sessions)), and with the event of an exchange that gives an ID token ([`add`]).
 
 use diesel::prelude::*;
 
@@ -22,8 +22,8 @@ pub fn of(conn: &mut PgConnection, session: SessionId) -> Result<Vec<String>, St
         .load(conn)?)
 }
 
-/// Notes that a client gets an ID token of a session; `false` when the session has ended, and with it what could tell the client
-/// of that. Call it in the transaction that writes the event.
+/// Records that a client gets an ID token of a session; `false` when the session has ended, because nothing would
+/// notify the client of its end any more. Call it in the transaction that writes the event.
 pub fn add(conn: &mut PgConnection, session: SessionId, client: &str, now: Time) -> Result<bool, StorageError> {
     if !hold_with_owner(conn, session, now)? {
         return Ok(false);

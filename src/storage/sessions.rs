@@ -62,7 +62,7 @@ impl From<Row> for Session {
     }
 }
 
-/// What hooks added, as the column has it.
+/// The claims that hooks added, from their column.
 pub(super) fn claims_of(stored: Option<Value>) -> Map<String, Value> {
     match stored {
         Some(Value::Object(claims)) => claims,
@@ -70,7 +70,7 @@ pub(super) fn claims_of(stored: Option<Value>) -> Map<String, Value> {
     }
 }
 
-/// The live session behind a cookie, and its owner: not revoked, not over, owner active.
+/// The live session behind a cookie, and its owner: not revoked, not expired, owner active.
 pub fn find_live(
     conn: &mut PgConnection,
     cookie: &TokenDigest,
@@ -89,12 +89,12 @@ pub fn find_live(
 }
 
 /// The live session that a genuine access token lives with, and its owner; none when the token itself or its grant was
-/// revoked. The one question behind every place that relies on an access token, asked with [`Db::ask`](super::Db::ask).
+/// revoked. Every place that relies on an access token runs this query, with [`Db::ask`](super::Db::ask).
 #[derive(Clone, Copy, Debug)]
 pub struct LiveOfToken {
-    /// What is in the token.
+    /// The ids in the token.
     pub token: TokenIds,
-    /// The time at which the session opens.
+    /// The time at which the session must be alive.
     pub now: Time,
 }
 
@@ -117,8 +117,8 @@ type SessionColumns = (
     Nullable<Jsonb>,
 );
 
-// As arrays, not as the JSON of other batches: everything that relies on an access token asks this, and reading JSON would be
-// a third of its work.
+// Arrays instead of the JSON of other batches: everything that relies on an access token runs this, and parsing JSON
+// would be a third of its work.
 statement! {
     FindLiveOfTokens {
         session: Vec<Uuid> => Array<SqlUuid>, jti: Vec<Option<Uuid>> => Array<Nullable<SqlUuid>>,
@@ -158,7 +158,7 @@ impl Batch for LiveOfToken {
     }
 }
 
-/// The same on a connection that is held anyway.
+/// [`LiveOfToken`] on a connection that the caller holds.
 pub fn find_live_of_token(
     conn: &mut PgConnection,
     token: &TokenIds,
@@ -167,20 +167,20 @@ pub fn find_live_of_token(
     LiveOfToken { token: *token, now }.one(conn)
 }
 
-/// Whose a session is, whatever its state.
+/// The owner of a session, whatever its state.
 pub fn owner(conn: &mut PgConnection, id: SessionId) -> Result<Option<UserId>, StorageError> {
     let owner: Option<Uuid> = sessions::table.find(id.uuid()).select(sessions::user_id).first(conn).optional()?;
     Ok(owner.map(Into::into))
 }
 
-/// The same with the person, who is locked first, as whatever disables them does.
+/// [`hold_live`] for the session together with its owner, who is locked first, as by whatever disables them.
 pub fn hold_with_owner(conn: &mut PgConnection, id: SessionId, now: Time) -> Result<bool, StorageError> {
     let Some(owner) = owner(conn, id)? else { return Ok(false) };
     let held: Option<Uuid> = users::table.find(owner.uuid()).select(users::id).for_share().first(conn).optional()?;
     Ok(held.is_some() && hold_live(conn, id, now)?)
 }
 
-/// Whether a session is alive; one that is stays so until the transaction ends.
+/// Whether a session is alive; a live one stays alive until the transaction ends.
 pub fn hold_live(conn: &mut PgConnection, id: SessionId, now: Time) -> Result<bool, StorageError> {
     let live: Option<Uuid> = sessions::table
         .find(id.uuid())
@@ -204,7 +204,8 @@ pub struct TokenIds {
     pub grant: Option<Uuid>,
 }
 
-/// A person's live sessions, the last seen first: also one whose cookie has lapsed, because tokens live with it on.
+/// A person's live sessions, last seen first. A session whose cookie has lapsed is included, because tokens still live
+/// with it.
 pub fn live_of(conn: &mut PgConnection, user: UserId, now: Time) -> Result<Vec<Session>, StorageError> {
     let rows: Vec<Row> = sessions::table
         .filter(sessions::user_id.eq(user.uuid()))
@@ -216,7 +217,7 @@ pub fn live_of(conn: &mut PgConnection, user: UserId, now: Time) -> Result<Vec<S
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// Moves the sliding end.
+/// Moves a session's sliding end.
 pub fn slide(conn: &mut PgConnection, id: SessionId, now: Time, expires_at: Time) -> Result<(), StorageError> {
     diesel::update(sessions::table.find(id.uuid()).filter(sessions::revoked_at.is_null()))
         .set((sessions::last_seen_at.eq(now), sessions::expires_at.eq(expires_at)))
@@ -224,17 +225,17 @@ pub fn slide(conn: &mut PgConnection, id: SessionId, now: Time, expires_at: Time
     Ok(())
 }
 
-/// Makes the verification of every session that one of a person's passkeys opened count as old: what is sensitive wants a
-/// new one.
+/// Makes the verification of every session that one of a person's passkeys opened count as old, so that sensitive
+/// actions require a new one.
 pub fn make_stale(conn: &mut PgConnection, owner: UserId, passkey: PasskeyId) -> Result<(), StorageError> {
-    // By the owner too: only that column has an index.
+    // Also by owner, because only that column has an index.
     let opened =
         sessions::table.filter(sessions::user_id.eq(owner.uuid())).filter(sessions::credential.eq(passkey.uuid()));
     diesel::update(opened).set(sessions::verified_at.eq(Time::UNIX_EPOCH)).execute(conn)?;
     Ok(())
 }
 
-/// Ends one of a person's sessions, and with it everything that was issued in it; `false` when there is no such live one.
+/// Ends one of a person's sessions and everything issued in it; `false` when there is no such live one.
 pub fn revoke(conn: &mut PgConnection, owner: UserId, id: SessionId, now: Time) -> Result<bool, StorageError> {
     let changed = diesel::update(
         sessions::table
@@ -248,9 +249,9 @@ pub fn revoke(conn: &mut PgConnection, owner: UserId, id: SessionId, now: Time) 
     Ok(changed == 1)
 }
 
-/// Ends every session of a person but one; gives the ids of those that ended. The person is locked first, as whatever begins a
-/// session holds them: one that is begun at this moment is among those that end, or is not begun any more. Call it in a
-/// transaction.
+/// Ends every session of a person but one. Returns the ids of those that ended. The person is locked first, and
+/// whatever begins a session locks them too: a session begun at this moment either is among those that end, or is not
+/// begun. Call it in a transaction.
 pub fn revoke_others(
     conn: &mut PgConnection,
     owner: UserId,
@@ -263,7 +264,7 @@ pub fn revoke_others(
         return Ok(Vec::new());
     }
     let keep = keep.map_or_else(Uuid::nil, Id::uuid);
-    // A statement for itself, which sees what was begun until the lock was had.
+    // A separate statement, which sees what was begun before the lock was acquired.
     let ended: Vec<Uuid> = diesel::update(
         sessions::table
             .filter(sessions::user_id.eq(owner.uuid()))
@@ -277,7 +278,7 @@ pub fn revoke_others(
     Ok(ended.into_iter().map(Into::into).collect())
 }
 
-/// Ends a session that exists through the tokens of one client only; `false` when there is no such live one.
+/// Ends a session that exists only through the tokens of one client; `false` when there is no such live one.
 pub fn revoke_of_client(conn: &mut PgConnection, id: SessionId, client: &str, now: Time) -> Result<bool, StorageError> {
     let changed = diesel::update(
         sessions::table
@@ -291,8 +292,8 @@ pub fn revoke_of_client(conn: &mut PgConnection, id: SessionId, client: &str, no
     Ok(changed == 1)
 }
 
-/// Ends the sessions that a passkey opened, but not `keep`: who lost a device and removes its passkey ends what was signed
-/// in there. Gives how many.
+/// Ends the sessions that a passkey opened, except `keep`: removing the passkey of a lost device ends what is signed in
+/// there. Returns how many.
 pub fn revoke_opened_by(
     conn: &mut PgConnection,
     passkey: PasskeyId,

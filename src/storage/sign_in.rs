@@ -1,8 +1,9 @@
 //! The write of a finished authentication: one cached statement, for as many as finish at once.
 //!
-//! Its conditions repeat what was read before the signature was checked — passkey neither suspended nor overtaken by
-//! another counter, person active and under the same epoch — and the session, the refresh family and the audit event are
-//! inserted from the row it changed. No row: refused, and nothing was written.
+//! Its conditions check again what was read before the signature was verified: the passkey is neither suspended nor
+//! overtaken by another counter, and the person is active and at the same epoch. The session, the refresh family and
+//! the audit event are inserted from the row it changed. If it returns no row, the sign-in is refused and nothing was
+//! written.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Binary, Integer};
@@ -52,7 +53,7 @@ pub struct NewSession {
     pub acr: String,
     /// Authentication method references.
     pub amr: Vec<String>,
-    /// Our own claim.
+    /// The `credential_class` claim.
     pub credential_class: String,
     /// The time of the sign-in.
     pub now: Time,
@@ -60,13 +61,13 @@ pub struct NewSession {
     pub expires_at: Time,
     /// Absolute end.
     pub ends_at: Time,
-    /// Whether its client gets an ID token, and wants to hear when the session ends.
+    /// Whether its client gets an ID token, and is to be notified when the session ends.
     pub tells_client: bool,
     /// What hooks add to its tokens.
     pub hook_claims: Map<String, Value>,
 }
 
-/// What hooks add, as the column has it.
+/// The claims that hooks add, as the column stores them.
 pub(super) fn stored_hook_claims(claims: &Map<String, Value>) -> Option<Value> {
     (!claims.is_empty()).then(|| Value::Object(claims.clone()))
 }
@@ -84,7 +85,7 @@ pub struct NewFamily {
     pub leaf: TokenDigest,
     /// Key id of the first token.
     pub leaf_key: String,
-    /// End of the first token, unused.
+    /// When the first token expires if it is not used.
     pub leaf_expires_at: Time,
     /// Absolute end of the family.
     pub ends_at: Time,
@@ -92,10 +93,10 @@ pub struct NewFamily {
     pub jkt: Option<String>,
 }
 
-/// A sign-in about to be recorded: asked for with [`Db::ask`](super::Db::ask).
+/// A sign-in about to be recorded. Run it with [`Db::ask`](super::Db::ask).
 ///
-/// Gives every credential id its owner has under that RP id (for the signals to the passkey manager); none when a condition no
-/// longer holds.
+/// Returns every credential id that its owner has under that RP id (for the signals to the passkey manager); none when
+/// a condition no longer holds.
 #[derive(Clone, Debug)]
 pub struct NewSignIn {
     /// What was verified.
@@ -104,11 +105,11 @@ pub struct NewSignIn {
     pub session: NewSession,
     /// The refresh family that begins in it.
     pub family: Option<NewFamily>,
-    /// What is written down.
+    /// The audit event.
     pub event: Event,
 }
 
-/// A family as the statements read it that begin one.
+/// A family in the form that the statements read that begin one.
 #[derive(Serialize)]
 pub(super) struct FamilyRow<'a> {
     family: FamilyId,

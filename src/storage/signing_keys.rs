@@ -29,7 +29,7 @@ pub struct SealedKey {
     pub retired_at: Option<Time>,
     /// When the last token it signed has ended.
     pub verifies_until: Option<Time>,
-    /// When it was withdrawn at once.
+    /// When it was revoked.
     pub revoked_at: Option<Time>,
 }
 
@@ -44,7 +44,7 @@ pub fn insert(conn: &mut PgConnection, key: &SealedKey) -> Result<(), StorageErr
     changes::announce(conn, ChangeKind::Keys, &key.kid)
 }
 
-/// Lets a published key sign earlier than was planned.
+/// Lets a published key sign earlier than planned.
 pub fn promote(conn: &mut PgConnection, kid: &str, signs_from: Time) -> Result<(), StorageError> {
     diesel::update(signing_keys::table.find(kid)).set(signing_keys::signs_from.eq(signs_from)).execute(conn)?;
     changes::announce(conn, ChangeKind::Keys, kid)
@@ -64,7 +64,7 @@ pub fn retire(
     Ok(changed == 1)
 }
 
-/// Withdraws a key at once; `false` when there is none or it was withdrawn before.
+/// Revokes a key at once; `false` when there is none or it was revoked before.
 pub fn revoke(conn: &mut PgConnection, kid: &str, now: Time) -> Result<bool, StorageError> {
     let changed = diesel::update(signing_keys::table.find(kid).filter(signing_keys::revoked_at.is_null()))
         .set(signing_keys::revoked_at.eq(now))

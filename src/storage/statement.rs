@@ -1,8 +1,8 @@
 //! Hand-written SQL that PostgreSQL plans once per connection.
 //!
-//! `diesel::sql_query` is prepared anew on every call (one more round trip and planning); a statement made by
-//! [`statement!`](crate::statement) has a static query id, so diesel caches it. The parameters are listed once and then
-//! named by number (`$1`, `$2`, …) as often as the text needs them: they are bound in an unused leading `WITH`.
+//! `diesel::sql_query` is prepared again on every call (one more round trip and planning). A statement made by
+//! [`statement!`](crate::statement) has a static query id, so diesel caches it. The parameters are listed once, and the
+//! text refers to them by number (`$1`, `$2`, …) as often as it needs: they are bound in an unused leading `WITH`.
 
 /// Defines a cached statement: a struct of parameters, the SQL types of its answer, and the text.
 ///

@@ -1,5 +1,8 @@
-//! Deletes what has ended. Nothing relies on it but what was used up or revoked: of that only the row tells, so it stays until
-//! no server's clock takes what it is about for good any more. Every other reader checks the time itself.
+//! Deletes what has expired or ended.
+//!
+//! Readers check the time themselves, so they do not depend on the sweep. The exception is a row that records that
+//! something was used up or revoked: nothing else tells, so it stays until no server's clock can still accept what it
+//! is about.
 
 use chrono::Duration;
 use diesel::prelude::*;
@@ -9,41 +12,41 @@ use super::StorageError;
 use crate::clock::Time;
 use crate::domain::session::LONGEST_SESSION;
 
-/// How long ended sessions and families stay, so that a late replay is still recognised as one.
+/// How long ended sessions and families stay, so that a late replay is still recognised.
 fn keep_ended() -> Duration {
     Duration::days(1)
 }
 
-/// How long messages stay that were given up, so that an operator can look at them and try again.
+/// How long messages that were given up stay, so that an operator can look at them and retry.
 fn keep_given_up() -> Duration {
     Duration::days(30)
 }
 
-/// How far apart the clocks of servers may be: what counts once must not be forgotten by a fast one.
+/// How far the clocks of servers may differ: a fast one must not forget what counts only once.
 fn clocks() -> Duration {
     Duration::minutes(5)
 }
 
-/// How many rows one statement deletes: a backlog must not take longer than the database allows for a statement, nor hold what
-/// others wait for.
+/// How many rows one statement deletes: a backlog must neither exceed the statement timeout nor lock what others wait
+/// for.
 const PORTION: i64 = 1000;
-/// Portions of one table in one sweep: more than can end between two of them, at thousands of sign-ins a second. What is emptied is
-/// walked over again by each, until PostgreSQL takes it back.
+/// The most portions of one table in one sweep: more than can end between two sweeps at thousands of sign-ins a second.
+/// Each portion walks over the rows deleted before it again, until PostgreSQL reclaims them.
 const MOST_PORTIONS: u32 = 2_000;
 
-/// What has ended in a table.
+/// The rows of a table that have ended.
 struct Ended {
     table: &'static str,
-    /// Of its rows, with the time as `$1`.
+    /// Selects the rows, with the time as `$1`.
     condition: &'static str,
     before: Time,
 }
 
-/// Deletes what ended long enough before `now`, and audit events that are older than `keep_events`, portion by portion; gives
-/// how many rows went. What cannot be deleted in one table keeps no other from being swept.
+/// Deletes what ended long enough before `now`, and audit events older than `keep_events`, in portions. Returns how
+/// many rows were deleted. A fault in one table does not keep the others from being swept.
 ///
 /// # Errors
-/// The first, when all the others were swept.
+/// The first fault, after all other tables were swept.
 pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) -> Result<usize, StorageError> {
     let (mut gone, mut fault) = (0, None);
     for ended in all_ended(now, keep_events) {
@@ -58,7 +61,8 @@ pub fn sweep(conn: &mut PgConnection, now: Time, keep_events: Option<Duration>) 
 impl Ended {
     fn delete(&self, conn: &mut PgConnection, gone: &mut usize) -> Result<(), StorageError> {
         let Self { table, condition, before } = self;
-        // By their places, so that a portion is found once; what somebody works with is left for the next sweep.
+        // By `ctid`, so that a portion is searched only once. Rows that somebody works with are left for the next
+        // sweep.
         let portion = format!(
             "DELETE FROM {table} WHERE ctid = ANY(ARRAY(
                  SELECT ctid FROM {table} WHERE {condition} LIMIT $2 FOR UPDATE SKIP LOCKED))"
@@ -84,11 +88,11 @@ fn all_ended(now: Time, keep_events: Option<Duration>) -> Vec<Ended> {
         // A backend may still ask for a while what became of one.
         of("action_tokens", "expires_at < $1", ended),
         of("used_jti", "expires_at < $1", now - clocks()),
-        // A device that still polls is told a while longer that its time is over.
+        // A device that still polls is told for a while longer that it has expired.
         of("device_codes", "expires_at < $1", ended),
         of("device_guesses", "at < $1", ended),
         of("interactions", "expires_at < $1", now),
-        // A pushed request that a person was asked about in time is used up only when they have answered.
+        // If a person was asked about a pushed request in time, it is used up only when they have answered.
         of("pushed_requests", "expires_at < $1", ended),
         of("authorization_codes", "kept_until < $1", now - clocks()),
         of("revoked_tokens", "until < $1", now - clocks()),
@@ -96,8 +100,8 @@ fn all_ended(now: Time, keep_events: Option<Duration>) -> Vec<Ended> {
         of("forward_sessions", "expires_at < $1", now),
         // Refresh families go with their sessions.
         of("sessions", "ends_at < $1", ended),
-        // Keys that verify nothing any more. Those of our tokens stay longer, unless they were revoked: an ID token comes back
-        // as a hint as long as a session may live that it was given in.
+        // Keys that no longer verify anything. Token keys stay longer, unless they were revoked: an ID token may come
+        // back as a hint for as long as the session it was issued in may live.
         of("signing_keys", "verifies_until < $1 AND (purpose <> 'tokens' OR revoked_at IS NOT NULL)", ended),
         of("signing_keys", "verifies_until < $1", ended - LONGEST_SESSION),
         of("servers", "seen_at < $1", ended),

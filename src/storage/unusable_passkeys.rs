@@ -1,4 +1,4 @@
-//! Imported passkeys whose algorithm is not supported: kept, and shown to their owner as ones to make anew.
+//! Imported passkeys whose algorithm is not supported: kept, and shown to their owner as ones to replace.
 
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::texts::Texts;
 use crate::clock::Time;
 use crate::domain::id::UserId;
 
-/// A passkey that signs nobody in.
+/// A passkey that cannot sign anybody in.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = unusable_passkeys, treat_none_as_default_value = false, check_for_backend(diesel::pg::Pg))]
 pub struct UnusablePasskey {
@@ -21,7 +21,7 @@ pub struct UnusablePasskey {
     pub user_id: Uuid,
     /// COSE algorithm.
     pub algorithm: i32,
-    /// COSE_Key as it came.
+    /// The `COSE_Key` as imported.
     pub public_key: Vec<u8>,
     /// The user handle it was registered under.
     pub user_handle: Option<Vec<u8>>,
@@ -36,15 +36,15 @@ pub struct UnusablePasskey {
     pub name: String,
     /// When it was made.
     pub created_at: Time,
-    /// When it was last used, where it came from.
+    /// When it was last used in the system it came from.
     pub last_used_at: Option<Time>,
     /// When it was imported.
     pub imported_at: Time,
-    /// Whether the person was verified with it at least once.
+    /// Whether user verification was seen at least once.
     pub user_verified: bool,
-    /// Whether it can be backed up; none when the system that it came from did not keep its flags.
+    /// Whether it can be backed up; none when the system it came from did not keep the flags.
     pub backup_eligible: Option<bool>,
-    /// Whether it is.
+    /// Whether it is backed up; none likewise.
     pub backup_state: Option<bool>,
     /// Whether it is discoverable, where that is known.
     pub resident: Option<bool>,
@@ -54,13 +54,13 @@ pub struct UnusablePasskey {
     pub suspended_reason: Option<String>,
 }
 
-/// Whether such a passkey is kept.
+/// Whether such a passkey is stored.
 pub fn is_stored(conn: &mut PgConnection, rp_id: &str, credential_id: &[u8]) -> Result<bool, StorageError> {
     let found = unusable_passkeys::table.find((rp_id, credential_id));
     Ok(diesel::select(diesel::dsl::exists(found)).get_result(conn)?)
 }
 
-/// Names of the passkeys that a person should make anew: all that are kept of them, until they added one here since.
+/// Names of the passkeys that a person should replace: those without a newer one, added here since, for the same RP id.
 pub fn to_make_anew(conn: &mut PgConnection, owner: UserId) -> Result<Vec<String>, StorageError> {
     let newer = credentials::table
         .filter(credentials::user_id.eq(owner.uuid()))
@@ -74,7 +74,7 @@ pub fn to_make_anew(conn: &mut PgConnection, owner: UserId) -> Result<Vec<String
         .load(conn)?)
 }
 
-/// Those of these people.
+/// The unusable passkeys of these people.
 pub fn of_users(conn: &mut PgConnection, owners: &[Uuid]) -> Result<Vec<UnusablePasskey>, StorageError> {
     Ok(unusable_passkeys::table
         .filter(unusable_passkeys::user_id.eq_any(owners))

@@ -1,7 +1,8 @@
 //! Ids of tokens that others sign and that count once: client assertions, DPoP proofs, request objects.
 //!
-//! Whoever inserts the row first has it; looking before decides nothing. Which row, [`Spent::digest`] says: the same id of
-//! another signer or another kind of token is another row. To add a kind: a variant of [`Kind`].
+//! Whoever inserts the row first may use the token; looking beforehand decides nothing. [`Spent::digest`] identifies
+//! the row: the same id from another signer, or in another kind of token, is another row. To add a kind: add a variant
+//! to [`Kind`].
 
 use diesel::prelude::*;
 
@@ -21,7 +22,7 @@ pub enum Kind {
     TransactionProof,
     /// A signed authorization request; its signer is the client (RFC 9101).
     RequestObject,
-    /// A token of a trusted issuer, which is its signer.
+    /// A token from a trusted issuer, which is its signer.
     TrustedToken,
 }
 
@@ -46,12 +47,12 @@ pub struct Spent {
     pub signer: String,
     /// Its `jti`.
     pub jti: String,
-    /// From when on it is refused for its age, so that the row is of no use.
+    /// When the token is refused for its age anyway, so that the row is no longer needed.
     pub expires_at: Time,
 }
 
 impl Spent {
-    /// One reading only: the length of the signer says where the id begins.
+    /// Unambiguous, because the length of the signer says where the id begins.
     fn digest(&self) -> TokenDigest {
         TokenDigest::of(&format!("{}:{}:{}{}", self.kind.as_str(), self.signer.len(), self.signer, self.jti))
     }
@@ -66,7 +67,8 @@ pub fn spend(conn: &mut PgConnection, spent: &Spent) -> Result<bool, StorageErro
     Ok(inserted == 1)
 }
 
-/// Whether it was used up; nothing more than a word beforehand to whoever would be asked in vain.
+/// Whether a token was used up. This is only an early hint, to refuse before asking somebody in vain; [`spend`]
+/// decides.
 pub fn is_spent(conn: &mut PgConnection, spent: &Spent) -> Result<bool, StorageError> {
     let row = used_jti::table.find(spent.digest().as_bytes().to_vec());
     Ok(diesel::select(diesel::dsl::exists(row)).get_result(conn)?)

@@ -46,7 +46,7 @@ pub(super) type UserColumns = (
     Jsonb,
 );
 
-/// Their names, in a statement that knows the table as `users`.
+/// The names of those columns, for statements in which the table is named `users`.
 macro_rules! user_columns {
     () => {
         "users.id, users.user_handle, users.email, users.email_verified_at, users.name, users.locale, users.status, \
@@ -135,8 +135,8 @@ pub fn list(conn: &mut PgConnection, email: Option<&str>, most: i64) -> Result<V
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// Raises a person's epoch, because somebody may have been thrown out: decisions made under the old one are not written
-/// any more.
+/// Raises a person's epoch, because somebody may have been locked out: decisions made under the old epoch are no longer
+/// written.
 pub fn raise_epoch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(), StorageError> {
     diesel::update(users::table.find(id.uuid()))
         .set((users::epoch.eq(users::epoch + 1), users::updated_at.eq(now)))
@@ -144,7 +144,7 @@ pub fn raise_epoch(conn: &mut PgConnection, id: UserId, now: Time) -> Result<(),
     Ok(())
 }
 
-/// The names other systems know a person by: source → id.
+/// The ids other systems know a person by: source → id.
 pub fn external_ids_of(conn: &mut PgConnection, id: UserId) -> Result<BTreeMap<String, String>, StorageError> {
     let rows: Vec<(String, String)> = external_ids::table
         .filter(external_ids::user_id.eq(id.uuid()))
@@ -163,8 +163,8 @@ pub fn groups_of(conn: &mut PgConnection, id: UserId) -> Result<Vec<String>, Sto
         .load(conn)?)
 }
 
-/// A person's attributes; those of nobody are none. All of them read, or it is an error: one that is not there may be what
-/// keeps somebody out.
+/// A person's attributes; empty when there is no such person. It is an error if any of them cannot be read: a missing
+/// one may be what keeps somebody out.
 pub fn attributes_of(conn: &mut PgConnection, id: UserId) -> Result<Attributes, StorageError> {
     let stored: Option<Value> = users::table.find(id.uuid()).select(users::attributes).first(conn).optional()?;
     let Some(stored) = stored else { return Ok(Attributes::default()) };

@@ -1,7 +1,7 @@
-//! What our tokens say.
+//! Claims of the tokens that we sign.
 //!
-//! Times are whole seconds since 1970 (`NumericDate`). To add a claim: a field here, `#[serde(default)]` and skipped when
-//! empty, so that tokens made before it still read.
+//! Times are whole seconds since 1970 (`NumericDate`). To add a claim, add a field with `#[serde(default)]` and
+//! `skip_serializing_if`, so that tokens issued before the change still deserialize.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,14 +24,14 @@ use crate::storage::sessions::TokenIds;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Audiences {
-    /// The usual one.
+    /// A single audience, the usual case.
     One(String),
     /// A list of audiences.
     Many(Vec<String>),
 }
 
 impl Audiences {
-    /// All of them.
+    /// Iterates over all audiences.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         match self {
             Self::One(one) => std::slice::from_ref(one),
@@ -62,7 +62,7 @@ impl From<Vec<String>> for Audiences {
     }
 }
 
-/// What a token is bound to (RFC 7800); here a DPoP key (RFC 9449 §6.1).
+/// The key that a token is bound to (RFC 7800); here a DPoP key (RFC 9449 §6.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmation {
     /// The RFC 7638 thumbprint of the key.
@@ -72,22 +72,22 @@ pub struct Confirmation {
 /// How and when the person signed in; the same in every token of one sign-in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authentication {
-    /// When (`NumericDate`).
+    /// When the person authenticated (`NumericDate`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
     /// Authentication context class: `phr`, `phrh`, ….
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,
-    /// Methods (RFC 8176).
+    /// Authentication methods (RFC 8176).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
-    /// The class of the passkey, if it was one.
+    /// The class of the passkey, if one was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_class: Option<CredentialClass>,
 }
 
 impl Authentication {
-    /// When, where it is told.
+    /// When the person authenticated, if the token says so.
     pub fn at(&self) -> Option<Time> {
         self.auth_time.and_then(|seconds| Time::from_timestamp(seconds, 0))
     }
@@ -102,7 +102,7 @@ pub struct AccessClaims {
     pub sub: String,
     /// The resource servers.
     pub aud: Audiences,
-    /// Who asked for it.
+    /// The client that requested the token.
     pub client_id: String,
     /// Issued (`NumericDate`).
     pub iat: i64,
@@ -128,19 +128,19 @@ pub struct AccessClaims {
     /// Who may act for the subject (RFC 8693 §4.4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_act: Option<Value>,
-    /// The grant that it was given for: revoked, it takes this token with it.
+    /// The grant that the token was issued for. Revoking the grant revokes this token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_id: Option<String>,
-    /// Claims that userinfo answers beside those of the scopes, by name.
+    /// Names of the claims that userinfo returns in addition to those of the scopes.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub userinfo_claims: BTreeSet<String>,
-    /// Claims of hooks, under their namespace.
+    /// Claims added by hooks, under their namespace.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl AccessClaims {
-    /// The ids that decide whether the token is still good; none when it belongs to no session.
+    /// The ids under which the token may have been revoked; `None` when it belongs to no session.
     pub fn ids(&self) -> Option<TokenIds> {
         Some(TokenIds {
             session: self.sid.as_deref()?.parse().ok()?,
@@ -150,14 +150,14 @@ impl AccessClaims {
     }
 }
 
-/// What a protected host is told of a person in a signed header. Never accepted back by us.
+/// The claims about a person in the signed header for a protected host. We never accept this token ourselves.
 #[derive(Clone, Debug, Serialize)]
 pub struct ForwardClaims {
     /// Our issuer URL.
     pub iss: String,
     /// The person's account.
     pub sub: String,
-    /// The host, or what its operator calls it.
+    /// The audience configured for the host; by default its address.
     pub aud: String,
     /// Made (`NumericDate`).
     pub iat: i64,
@@ -165,9 +165,9 @@ pub struct ForwardClaims {
     pub exp: i64,
     /// Its own id.
     pub jti: String,
-    /// The session that the person is in.
+    /// The person's session.
     pub sid: String,
-    /// What the app knows the person by.
+    /// The name by which the app knows the person.
     pub user: String,
     /// Their verified e-mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,10 +182,11 @@ pub struct ForwardClaims {
     pub authentication: Authentication,
 }
 
-/// The one event that a logout token tells of.
+/// The one event type that a logout token contains.
 pub const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// A logout token (OpenID Connect Back-Channel Logout §2.4). It has no `nonce`, so that it never passes for an ID token.
+/// A logout token (OpenID Connect Back-Channel Logout §2.4). It has no `nonce`, so that it can never be mistaken for an
+/// ID token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogoutClaims {
     /// Our issuer URL.
@@ -200,13 +201,13 @@ pub struct LogoutClaims {
     pub exp: i64,
     /// Its own id.
     pub jti: String,
-    /// [`LOGOUT_EVENT`] with nothing in it.
+    /// [`LOGOUT_EVENT`] with an empty object.
     pub events: BTreeMap<String, Map<String, Value>>,
     /// The session that ended.
     pub sid: String,
 }
 
-/// What became of an action token: for the client that made it, once.
+/// The result of an action token, for the client that created the token. It can be redeemed once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ActionResultClaims {
     /// Our issuer URL.
@@ -219,29 +220,31 @@ pub struct ActionResultClaims {
     pub iat: i64,
     /// Ends (`NumericDate`).
     pub exp: i64,
-    /// Its own id; redeemed once.
+    /// Its own id; can be redeemed once.
     pub jti: String,
     /// What was done.
     pub action: Action,
     /// The id of the action token.
     pub action_token: String,
-    /// The name that the client called the person by.
+    /// The client's own id for the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
-    /// What was signed, where something was.
+    /// The operation that was signed, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
     /// SHA-256 of its canonical form, base64url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation_hash: Option<String>,
-    /// SHA-256 of the passkey's credential id, base64url: the same passkey is known again, and nothing else of it is told.
+    /// SHA-256 of the passkey's credential id, base64url. It lets the client recognise the passkey and reveals nothing
+    /// else.
     pub credential: String,
     /// What the ceremony proved.
     #[serde(flatten)]
     pub authentication: Authentication,
 }
 
-/// That a person signed one operation with a passkey: for the client that does it, once.
+/// Proof that a person signed one operation with a passkey, for the client that carries it out. It can be redeemed
+/// once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransactionProofClaims {
     /// Our issuer URL.
@@ -250,13 +253,13 @@ pub struct TransactionProofClaims {
     pub sub: String,
     /// The client.
     pub aud: Audiences,
-    /// The app that asked.
+    /// The app that requested the signature.
     pub client_id: String,
     /// Issued (`NumericDate`).
     pub iat: i64,
     /// Ends (`NumericDate`).
     pub exp: i64,
-    /// Its own id; redeemed once.
+    /// Its own id; can be redeemed once.
     pub jti: String,
     /// The session that it was signed in.
     pub sid: String,
@@ -271,8 +274,8 @@ pub struct TransactionProofClaims {
     pub authentication: Authentication,
 }
 
-/// A transaction token (draft-ietf-oauth-transaction-tokens-10): what the workloads of a trust domain tell each other of one
-/// call. It opens nothing.
+/// A transaction token (draft-ietf-oauth-transaction-tokens-10): the context of one call, passed between the workloads
+/// of a trust domain. It grants no access.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransactionClaims {
     /// Our issuer URL.
@@ -287,24 +290,24 @@ pub struct TransactionClaims {
     pub exp: i64,
     /// Its own id.
     pub jti: String,
-    /// The transaction's id, the same in every replacement.
+    /// The transaction's id, kept by every replacement token.
     pub txn: String,
     /// What the transaction is for: scopes, separated by spaces.
     pub scope: String,
     /// The client that asked for this token.
     pub req_wl: String,
-    /// The circumstances of the request.
+    /// The context of the request.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub rctx: Map<String, Value>,
-    /// Its details.
+    /// The details of the transaction.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub tctx: Map<String, Value>,
-    /// Every client that asked for it or for one before it, the latest outermost.
+    /// Every client that requested this token or one that it replaces; the latest is outermost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Value>,
     /// The session that it belongs to.
     pub sid: String,
-    /// The grant of the token that it was first asked for with.
+    /// The grant of the token that the first transaction token was requested with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_id: Option<String>,
 }
@@ -322,18 +325,18 @@ pub struct IdClaims {
     pub iat: i64,
     /// Ends (`NumericDate`).
     pub exp: i64,
-    /// Its own id; not asked for by the standard, but so that every token of ours has one.
+    /// Its own id. The standard does not require one, but every token of ours has one.
     pub jti: String,
-    /// What the client sent along, back unchanged.
+    /// The client's `nonce`, returned unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
-    /// [`at_hash`] of the access token beside it.
+    /// [`at_hash`] of the access token issued with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_hash: Option<String>,
     /// The authorised party, when there are several audiences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub azp: Option<String>,
-    /// Who acts for the person, in an ID token that was exchanged (RFC 8693 §4.1).
+    /// Who acts for the person, in an ID token issued by an exchange (RFC 8693 §4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Value>,
     /// Who may act for them, likewise (RFC 8693 §4.4).
@@ -350,25 +353,25 @@ pub struct IdClaims {
     pub extra: Extra,
 }
 
-/// A client's assertion about itself (RFC 7523 §3), as far as it is looked at after verifying.
+/// A client's assertion about itself (RFC 7523 §3): only the claims that are read after verification.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct AssertionClaims {
     /// The client; the same as `iss`.
     pub sub: String,
-    /// Its end (`NumericDate`).
+    /// Expires (`NumericDate`).
     pub exp: i64,
     /// Its own id.
     pub jti: String,
 }
 
-/// A refresh token: enough to mint without another look-up.
+/// A refresh token: it holds everything that is needed to issue tokens without another lookup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefreshClaims {
     /// The version of this form, 1.
     pub v: u8,
     /// Our issuer URL.
     pub iss: String,
-    /// Our issuer URL again: only we read it.
+    /// Our issuer URL again, because only we read this token.
     pub aud: String,
     /// The person.
     pub sub: String,
@@ -376,7 +379,7 @@ pub struct RefreshClaims {
     pub client_id: String,
     /// Its own id, see [`refresh::successor_jti`](super::refresh::successor_jti).
     pub jti: String,
-    /// The family that it descends in.
+    /// The token family that it belongs to.
     pub fid: String,
     /// The session; absent with `offline_access`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -384,7 +387,7 @@ pub struct RefreshClaims {
     /// The scopes first granted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
-    /// The resource servers that access tokens may be asked for.
+    /// The resource servers that access tokens may be requested for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
     /// Issued (`NumericDate`).
@@ -397,16 +400,16 @@ pub struct RefreshClaims {
     /// The DPoP key that the family is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
-    /// Claims that were asked for one by one.
+    /// Claims that were requested by name.
     #[serde(default, skip_serializing_if = "RequestedClaims::is_empty")]
     pub claims: RequestedClaims,
-    /// The exchange that the family came from, whose rule each use asks again.
+    /// The token exchange that started the family. Each use checks its rule again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<Box<Origin>>,
 }
 
-/// Claims beside the fixed ones. Names that tokens are judged by cannot be among them: written twice into one object,
-/// different readers would believe different values.
+/// Additional claims. They never use a reserved name: if one object held a claim twice, different parsers would read
+/// different values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Extra(Map<String, Value>);
@@ -440,13 +443,13 @@ const RESERVED: [&str; 25] = [
     "userinfo_claims",
 ];
 
-/// Whether tokens are judged by a claim of this name.
+/// Whether tokens are judged by the claim of this name, so that [`Extra`] must not carry it.
 pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
 impl Extra {
-    /// Takes the claims whose names are free; the others are dropped.
+    /// Keeps the claims whose names are not reserved and drops the others.
     pub fn new(claims: Map<String, Value>) -> Self {
         Self(claims.into_iter().filter(|(name, _)| !is_reserved(name)).collect())
     }
@@ -462,8 +465,8 @@ impl Extra {
     }
 }
 
-/// `at_hash` (OpenID Connect Core §3.1.3.6): the left half of the token's digest, base64url. The digest is the one of the
-/// ID token's algorithm; for Ed25519 that is SHA-512.
+/// `at_hash` (OpenID Connect Core §3.1.3.6): the left half of the access token's digest, base64url. The hash function
+/// is that of the ID token's algorithm; for Ed25519 that is SHA-512.
 pub fn at_hash(algorithm: Algorithm, access_token: &str) -> String {
     let hash = match algorithm {
         Algorithm::ES256 | Algorithm::RS256 | Algorithm::PS256 | Algorithm::HS256 => &digest::SHA256,
@@ -478,7 +481,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// OpenID Connect Core appendix A.3, whose access token and `at_hash` belong together.
+    /// The matching access token and `at_hash` of OpenID Connect Core appendix A.3.
     #[test]
     fn at_hash_is_the_one_of_the_standard() {
         let token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";

@@ -1,5 +1,6 @@
-//! DPoP proofs (RFC 9449): what one must say to fit a request, and the nonces that we give out. Pure; that a proof is used
-//! once, [`dpop`](crate::dpop) asks the database.
+//! DPoP proofs (RFC 9449): checks that a proof matches its request, and issues nonces.
+//!
+//! Everything here is pure. That a proof is used only once is checked against the database by [`dpop`](crate::dpop).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::{constant_time, hmac};
@@ -13,18 +14,18 @@ use super::typ;
 use super::verifier::{Refusal, proof};
 use crate::clock::Time;
 
-/// The algorithms of proofs, for metadata and challenges too.
+/// The algorithms accepted in proofs, also for metadata and challenges.
 pub const ALGORITHMS: [Algorithm; 3] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256];
-/// The same as `algs` of a challenge writes them (RFC 9449 §7.1).
+/// [`ALGORITHMS`] as the `algs` of a challenge writes them (RFC 9449 §7.1).
 pub const ALGORITHM_NAMES: &str = "ES256 EdDSA PS256";
-/// How far `iat` may be from our clock, both ways, in seconds.
+/// How far `iat` may differ from our clock in either direction, in seconds.
 const WINDOW: i64 = 60;
-/// How long a nonce is the current one, in seconds; it is accepted for one such time more.
+/// How long a nonce is the current one, in seconds. It is accepted for one more such period.
 const NONCE_LIFE: i64 = 300;
 /// Longest `jti`, in bytes.
 const MAX_JTI: usize = 512;
 
-/// Thumbprint of a DPoP key (RFC 7638), 43 characters: what tokens are bound to.
+/// The thumbprint of a DPoP key (RFC 7638), 43 characters. Tokens are bound to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Jkt(String);
 
@@ -46,13 +47,13 @@ impl PartialEq<str> for Jkt {
 pub struct Target<'a> {
     /// Its method.
     pub method: &'a str,
-    /// Its address, by the configured public URL, without query.
+    /// Its URL, based on the configured public URL, without the query.
     pub url: &'a Url,
-    /// The access token beside it, at a resource.
+    /// The access token sent with the proof, at a resource.
     pub access_token: Option<&'a str>,
 }
 
-/// A proof that fits its request. Whether it was used before is not known yet.
+/// A proof that matches its request. Whether it was used before is not yet known.
 #[derive(Clone, Debug)]
 #[must_use = "a proof is worth something only once it is spent"]
 pub struct Proof {
@@ -62,14 +63,14 @@ pub struct Proof {
     pub jti: String,
     /// The nonce it repeats.
     pub nonce: Option<String>,
-    /// When it is refused for its age.
+    /// When it becomes too old to be accepted.
     pub expires_at: i64,
 }
 
 /// Why a proof is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofRefusal {
-    /// Not a proof: form, `typ`, algorithm, key or signature.
+    /// Not a valid proof: wrong form, `typ`, algorithm, key or signature.
     #[error("the proof is no proof: {0}")]
     Token(#[from] Refusal),
     /// A claim is missing or of the wrong type.
@@ -83,7 +84,7 @@ pub enum ProofRefusal {
     Time,
 }
 
-/// Reads a proof and holds it against its request (RFC 9449 §4.3).
+/// Reads a proof and checks it against its request (RFC 9449 §4.3).
 ///
 /// # Errors
 /// [`ProofRefusal`].
@@ -119,8 +120,8 @@ fn string<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// Scheme, host, port and path; query and fragment do not count (RFC 9449 §4.3, item 9). The parser has lowered the first
-/// two and filled in default ports (RFC 3986 §6.2).
+/// Compares scheme, host, port and path; query and fragment do not count (RFC 9449 §4.3, item 9). The parser has
+/// already lowercased scheme and host and filled in default ports (RFC 3986 §6.2).
 fn is_same_target(given: &Url, expected: &Url) -> bool {
     given.scheme() == expected.scheme()
         && given.host() == expected.host()
@@ -135,12 +136,12 @@ pub fn access_token_hash(token: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()))
 }
 
-/// Nonces without memory: a tag over the number of a span of time, so that every server knows those of every other.
+/// Stateless nonces: a MAC over the number of a time period, so that every server accepts the nonces of the others.
 #[derive(Debug)]
 pub struct Nonces(hmac::Key);
 
 impl Nonces {
-    /// With a purpose key of the master key.
+    /// Uses this purpose key.
     pub fn new(key: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
@@ -168,7 +169,7 @@ mod tests {
     use super::*;
     use crate::clock::Time;
 
-    /// RFC 9449 §4.1.
+    /// The example proof of RFC 9449 §4.1.
     const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg";
 
     fn url(text: &str) -> Url {
@@ -208,7 +209,7 @@ mod tests {
         assert_eq!(access_token_hash(token), "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
     }
 
-    /// The proof of RFC 9449 §4.1, for its own request and moment.
+    /// The proof of RFC 9449 §4.1, checked for its own request and time.
     #[test]
     fn the_proof_of_the_rfc_fits_its_request() {
         let at = |seconds: i64| Time::from_timestamp(1_562_262_616 + seconds, 0).unwrap();

@@ -1,6 +1,6 @@
-//! JWK sets as we publish them.
+//! The JWK sets that we publish.
 //!
-//! Always holds: what we publish is built from public halves only.
+//! Invariant: a published set is built from public halves only.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::keys::{Algorithm, KeyState, StoredKey};
 use crate::clock::Time;
 
-/// A prepared answer for a JWKS endpoint.
+/// A prepared response of a JWKS endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jwks {
     /// The JSON document.
@@ -21,17 +21,19 @@ pub struct Jwks {
     pub etag: Arc<str>,
 }
 
-/// The document for these keys at the moment `now`, in the order of [`rank`]; of each algorithm the key that signs comes
-/// first, behind it the next one, then the former ones. Symmetric keys are left out.
+/// The set of these keys at `now`, ordered by [`rank`]. For each algorithm, the key that signs comes first, then the
+/// next one, then the former ones. Symmetric keys are left out.
 pub fn publish<'a>(keys: impl IntoIterator<Item = &'a StoredKey>, now: Time) -> Jwks {
     publish_led_by(None, keys, now)
 }
 
-/// The same with the keys of one algorithm before all others, for whoever takes the first key there is.
+/// Like [`publish`], with the keys of algorithm `first` before all others, for clients that take the first key of the
+/// set.
 pub fn publish_led_by<'a>(first: Option<Algorithm>, keys: impl IntoIterator<Item = &'a StoredKey>, now: Time) -> Jwks {
     let mut keys: Vec<&StoredKey> = keys.into_iter().collect();
     let place = |key: &StoredKey| (Some(key.algorithm) != first, rank(key.algorithm), turn(key.state(now)));
-    // Among those that may sign, the one that began last does, as in the ring; `kid` only so that all replicas agree.
+    // Of several signing keys the one that began last is used, as in the ring. `kid` only breaks ties, so that replicas
+    // agree.
     keys.sort_by(|a, b| (place(a), b.signs_from, &b.kid).cmp(&(place(b), a.signs_from, &a.kid)));
     let members: Vec<Value> = keys
         .into_iter()
@@ -46,7 +48,7 @@ pub fn publish_led_by<'a>(first: Option<Algorithm>, keys: impl IntoIterator<Item
     Jwks { body: body.into(), etag }
 }
 
-/// RS256 first: some old relying parties look at the first keys only, and stumble over kinds that they do not know.
+/// RS256 first: some old relying parties read only the first keys and fail on key types that they do not know.
 const fn rank(algorithm: Algorithm) -> u8 {
     match algorithm {
         Algorithm::RS256 => 0,
@@ -55,7 +57,7 @@ const fn rank(algorithm: Algorithm) -> u8 {
     }
 }
 
-/// Whoever takes the first key must find the one that signs.
+/// Signing keys first, because some clients take the first key of the set.
 const fn turn(state: KeyState) -> u8 {
     match state {
         KeyState::Signing => 0,
@@ -76,7 +78,7 @@ mod tests {
     use crate::tokens::keys::{KeyMaterial, Use};
     use chrono::{DateTime, Duration};
 
-    /// Some targets take the first key they find: it is the one that signs, before, during and after a rotation.
+    /// Some targets take the first key of the set: it must be the signing key before, during and after a rotation.
     #[test]
     fn the_key_that_signs_comes_first() {
         let at = |minutes: i64| DateTime::from_timestamp(1_800_000_000, 0).unwrap() + Duration::minutes(minutes);

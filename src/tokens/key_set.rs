@@ -1,6 +1,6 @@
-//! JWK sets of others, as we read them.
+//! Reads the JWK sets of other issuers.
 //!
-//! Always holds: a foreign set is bounded, gives only keys that we can use for verifying, and never a symmetric one.
+//! Invariant: a foreign set has a bounded size and yields only keys that we can verify with, never a symmetric one.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub enum KeySetError {
     /// Not a JSON object with an array `keys`, or one with duplicate members.
     #[error("the key set is malformed")]
     Malformed,
-    /// Not one key in it that we could verify with.
+    /// None of its keys can be used to verify signatures.
     #[error("the key set has no usable key")]
     Empty,
 }
@@ -26,18 +26,18 @@ pub enum KeySetError {
 #[derive(Clone, Debug)]
 pub struct KeySet {
     keys: Vec<(Option<String>, VerifyingKey)>,
-    /// Whether keys have no names at all, so that whatever a token calls its key means them.
+    /// Whether the key has no name, so that it is used whatever `kid` a token has.
     nameless: bool,
 }
 
 impl KeySet {
-    /// Largest document that is read, in bytes.
+    /// The largest document that is read, in bytes.
     pub const MAX_BYTES: usize = 256 * 1024;
-    /// Most keys that a set may have.
+    /// The largest number of keys in a set.
     pub const MAX_KEYS: usize = 64;
 
-    /// Reads a JWK set (RFC 7517 §5). Keys that we cannot or must not use are passed over: other kinds, other uses than
-    /// `sig`, `key_ops` without `verify`, weak or malformed ones.
+    /// Reads a JWK set (RFC 7517 §5). Keys that we cannot or must not use are skipped: other key types, a `use` other
+    /// than `sig`, `key_ops` without `verify`, weak or malformed keys.
     ///
     /// # Errors
     /// [`KeySetError`].
@@ -54,12 +54,12 @@ impl KeySet {
         if keys.is_empty() { Err(KeySetError::Empty) } else { Ok(Self { keys, nameless: false }) }
     }
 
-    /// One public key, whatever tokens call it.
+    /// A set of one public key that is used whatever `kid` a token has.
     pub fn of_one(key: &PublicKey) -> Self {
         Self { keys: of_key(None, key), nameless: true }
     }
 
-    /// Public keys by their names.
+    /// A set of public keys with their names.
     ///
     /// # Errors
     /// [`KeySetError::TooLarge`], [`KeySetError::Empty`].
@@ -67,14 +67,14 @@ impl KeySet {
         let keys: Vec<_> = named.into_iter().flat_map(|(kid, key)| of_key(Some(kid), key)).collect();
         match keys.len() {
             0 => Err(KeySetError::Empty),
-            // An RSA key stands twice.
+            // An RSA key counts twice, once for each of its algorithms.
             many if many > 2 * Self::MAX_KEYS => Err(KeySetError::TooLarge),
             _ => Ok(Self { keys, nameless: false }),
         }
     }
 
-    /// The one key that a header means. With a `kid`: the key of that name and algorithm; without: the only key of that
-    /// algorithm. Two candidates are none, because the order of a document must not decide.
+    /// Finds the one key that a header refers to: by name and algorithm if there is a `kid`, otherwise the only key
+    /// with that algorithm. Two candidates count as none, because the order of the set must not decide.
     pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&VerifyingKey> {
         let mut candidates = self.keys.iter().filter(|(name, key)| {
             key.algorithm() == algorithm && (self.nameless || kid.is_none() || name.as_deref() == kid)
@@ -94,7 +94,7 @@ fn of_key(kid: Option<&str>, key: &PublicKey) -> Vec<(Option<String>, VerifyingK
     key.algorithms().iter().map(named).collect()
 }
 
-/// The key as often as there are algorithms it may be used with: an RSA key without `alg` fits two.
+/// The key once for each algorithm it may be used with: an RSA key without `alg` has two.
 fn usable(jwk: &Value) -> Option<Vec<(Option<String>, VerifyingKey)>> {
     let kid = match jwk.get("kid") {
         None => None,
@@ -183,7 +183,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a foreign server sends: it is read or refused.
+        /// Whatever a foreign server sends is either read or refused.
         #[test]
         fn noise_is_no_key_set_and_a_changed_one_is_no_panic(
             noise in prop::collection::vec(any::<u8>(), 0..300), at in 0..400_usize, byte in any::<u8>()

@@ -1,9 +1,9 @@
-//! Signing keys: their algorithm, their use, their life.
+//! Signing keys: their algorithm, use and life cycle.
 //!
-//! A key is published, signs, verifies what it signed, and expires; [`rotation`] decides when the next one comes. Which
-//! state a key is in follows from its dates alone, so that every replica agrees without telling each other.
+//! A key is published, signs, verifies what it signed, and expires. [`rotation`] decides when the next one comes. The
+//! state of a key follows from its dates alone, so that all replicas agree without coordination.
 //!
-//! To add an algorithm: a variant of [`Algorithm`], its form in [`public`] and [`material`], its parsing in
+//! To add an algorithm: a variant of [`Algorithm`], its form in [`public`] and [`material`], and its parsing in
 //! [`provider`](super::provider).
 
 pub mod material;
@@ -31,17 +31,17 @@ pub enum Algorithm {
     RS256,
     /// Ed25519.
     EdDSA,
-    /// RSA-PSS with SHA-256. Only for verifying what others signed: our RSA keys sign RS256.
+    /// RSA-PSS with SHA-256. Only for verifying what others signed: our RSA keys sign with RS256.
     PS256,
-    /// HMAC with SHA-256; for refresh tokens and for bridges whose target shares a secret. Never published.
+    /// HMAC with SHA-256, for refresh tokens and for bridges whose target shares a secret. Never published.
     HS256,
 }
 
 impl Algorithm {
-    /// All of them.
+    /// All algorithms.
     pub const ALL: [Self; 5] = [Self::ES256, Self::RS256, Self::EdDSA, Self::PS256, Self::HS256];
 
-    /// Those that keys of ours have.
+    /// The algorithms that our own keys may have.
     pub const OURS: [Self; 4] = [Self::ES256, Self::RS256, Self::EdDSA, Self::HS256];
 
     /// The name in `alg`.
@@ -80,7 +80,7 @@ impl FromStr for Algorithm {
     }
 }
 
-/// What a key may sign. A key has one use for its whole life.
+/// What a key signs. A key has the same use for its whole life.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Use {
     /// Access, ID and logout tokens; the public key is in our JWKS.
@@ -89,7 +89,7 @@ pub enum Use {
     Refresh,
     /// Custom tokens of the bridge of that name.
     Bridge(String),
-    /// What protected hosts are told of people, signed; the public key is in a JWKS of its own.
+    /// The signed header for protected hosts; the public key is in a separate JWKS.
     Forward,
 }
 
@@ -120,28 +120,28 @@ impl FromStr for Use {
     }
 }
 
-/// Why a key is refused. Says nothing about its content.
+/// Why a key is refused. Reveals nothing about its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Not one of ours, or not the one that the key is for.
+    /// Not an algorithm of ours, or not the one that the key is for.
     #[error("the algorithm is unknown or does not fit the key")]
     Algorithm,
     /// Not a use that we know.
     #[error("the use of the key is unknown")]
     Use,
-    /// Not readable in the form it claims to have.
+    /// Not readable in the form that it claims to have.
     #[error("the key is not in a form that can be read (PKCS#8, PKCS#1 or SEC 1 PEM, or a JWK)")]
     Form,
-    /// Readable, but not to be trusted: too short, a point of small order, halves that do not belong together.
+    /// Readable but unsafe: too short, a point of small order, or halves that do not belong together.
     #[error("the key is too weak (RSA wants 2,048 to 8,192 bits, a secret at least 32 bytes) or inconsistent")]
     Weak,
     /// A JWK that says it is for something else (RFC 7517 §4.2, §4.3).
     #[error("its `use` or `key_ops` says that it is not for signing")]
     Purpose,
-    /// A JWK whose `kid` no header can carry.
+    /// A JWK whose `kid` cannot be written into a header.
     #[error("its `kid` is not 1 to 256 printable ASCII characters")]
     Kid,
-    /// Two keys under one `kid`: the ring would not know which one is meant.
+    /// Two keys with the same `kid`: the ring could not tell which one is meant.
     #[error("two keys share one kid")]
     DuplicateKid,
     /// The cryptographic library failed to make a key.
@@ -149,7 +149,7 @@ pub enum KeyError {
     Generation,
 }
 
-/// A key as the database has it, opened. Dates say when it passes from one [`KeyState`] to the next.
+/// A key from the database, opened. Its dates say when it passes from one [`KeyState`] to the next.
 #[derive(Clone, Debug)]
 pub struct StoredKey {
     /// Its id in token headers and in the JWKS; for our own keys [`KeyMaterial::thumbprint`].
@@ -162,33 +162,33 @@ pub struct StoredKey {
     pub material: KeyMaterial,
     /// When it entered the JWKS.
     pub published_at: Time,
-    /// From when on it signs.
+    /// When it begins to sign.
     pub signs_from: Time,
-    /// When it stops signing, once a successor is known.
+    /// When it stops signing; set once a successor exists.
     pub retired_at: Option<Time>,
-    /// Until when what it signed is accepted, once a successor is known.
+    /// Until when its signatures are accepted; set once a successor exists.
     pub verifies_until: Option<Time>,
-    /// When it was revoked: from then on nothing it signed is accepted.
+    /// When it was revoked. From then on, nothing it signed is accepted.
     pub revoked_at: Option<Time>,
 }
 
 /// Where a key is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
-    /// In the JWKS, does not sign yet.
+    /// In the JWKS, but does not sign yet.
     Published,
     /// The key that signs now.
     Signing,
-    /// Signs no more; what it signed is still accepted.
+    /// No longer signs; what it signed is still accepted.
     Verifying,
-    /// Out of the JWKS.
+    /// Removed from the JWKS.
     Expired,
-    /// Out at once, by order.
+    /// Removed at once, by order of an operator.
     Revoked,
 }
 
 impl KeyState {
-    /// Whether the key is in the JWKS and what it signed is accepted.
+    /// Whether the key is in the JWKS and its signatures are accepted.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Published | Self::Signing | Self::Verifying)
     }
@@ -222,12 +222,12 @@ impl KeyState {
 }
 
 impl StoredKey {
-    /// The state at one moment. Each date belongs to the state that it begins.
+    /// The state at one moment. Each date belongs to the state that begins with it.
     pub fn state(&self, now: Time) -> KeyState {
         KeyState::at(self.signs_from, [self.retired_at, self.verifies_until, self.revoked_at], now)
     }
 
-    /// The next moment at which its state changes, if a date for it is set.
+    /// The next moment at which the state changes, if a date for it is set.
     pub fn next_change(&self, now: Time) -> Option<Time> {
         let dates = [Some(self.signs_from), self.retired_at, self.verifies_until, self.revoked_at];
         dates.into_iter().flatten().filter(|date| *date > now).min()

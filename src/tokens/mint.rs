@@ -1,4 +1,4 @@
-//! From a grant to tokens. Everything that is issued to a client passes here.
+//! Turns grants into tokens. Everything that is issued to a client is made here.
 
 mod answers;
 mod exchanged;
@@ -33,10 +33,10 @@ pub use self::proofs::{ActionOutcome, PROOF_LIFE, RESULT_LIFE, SignedOperation, 
 pub use self::refresh::{RefreshSeed, Successor, bound_by_exchange};
 pub use self::transaction::Transaction;
 
-/// Longest wait for a key that is just being made.
+/// How long to wait for a key that is being generated.
 const WAIT_FOR_KEYS: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// Why nothing could be issued: a fault of ours, answered as 503.
+/// Why nothing could be issued. It is our fault, and answered with 503.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
     /// No key signs for this use and algorithm yet.
@@ -47,7 +47,7 @@ pub enum MintError {
         /// The algorithm.
         algorithm: Algorithm,
     },
-    /// This server has not heard from the database for too long: it may have missed a revocation.
+    /// This server has had no contact with the database for too long: it may have missed a revocation.
     #[error("this server is cut off from its database and issues nothing")]
     CutOff,
     /// The signer failed.
@@ -55,7 +55,7 @@ pub enum MintError {
     Sign(#[from] SignError),
 }
 
-/// How tokens are made.
+/// Settings for the tokens that are issued.
 #[derive(Clone, Debug)]
 pub struct MintSettings {
     /// Our issuer URL.
@@ -83,7 +83,7 @@ pub struct Mint {
 }
 
 impl Mint {
-    /// A mint. Tokens for one of the resources alone have its lifetime and algorithm.
+    /// Creates a mint. A token for a single resource takes that resource's lifetime and algorithm.
     pub fn new(keys: Arc<Keys>, settings: MintSettings, resources: Arc<Resources>) -> Self {
         Self { keys, settings, resources, signer: Signer::new() }
     }
@@ -98,39 +98,39 @@ impl Mint {
         &self.keys
     }
 
-    /// The resources that tokens are made for.
+    /// The resources that tokens are issued for.
     pub const fn resources(&self) -> &Arc<Resources> {
         &self.resources
     }
 
-    /// The `sub` of a person in everything that a client is given; also what a token's `sub` is compared with.
+    /// The `sub` of a person in everything that a client receives. A token's `sub` is also compared with it.
     pub fn subject_of(&self, client: &Client, user: UserId) -> String {
         self.keys.subjects().of(client, user).to_string()
     }
 
-    /// What hooks added, under the one name that it has everywhere; nothing, where it is nothing.
+    /// The claims added by hooks, wrapped in the configured claim; empty if there are none.
     pub fn named_hook_claims(&self, claims: &Map<String, Value>) -> Map<String, Value> {
         let named = (!claims.is_empty()).then(|| (self.settings.hook_claims.clone(), Value::Object(claims.clone())));
         named.into_iter().collect()
     }
 
-    /// Whether a person's groups are told in ID tokens of this client under these scopes and requests by name, so that they
-    /// must be read.
+    /// Whether the ID tokens of this client include the person's groups for these scopes and claims requested by name,
+    /// so that the groups must be loaded.
     pub fn needs_groups(&self, client: &Client, scopes: &Scopes, requested: &RequestedClaims) -> bool {
         wants_groups(id_token_scopes(client, scopes), &requested.id_token)
     }
 
-    /// How long a session lives that exists through tokens only: as long as its refresh family.
+    /// The lifetimes of a session that exists only through tokens: as long as its refresh family.
     pub const fn session_lifetimes(&self) -> SessionLifetimes {
         SessionLifetimes { sliding: self.settings.refresh_absolute, absolute: self.settings.refresh_absolute }
     }
 
-    /// How long a session lives that gives a single token: as long as an access token.
+    /// The lifetimes of a session that yields a single token: as long as an access token.
     pub const fn single_token_lifetimes(&self) -> SessionLifetimes {
         SessionLifetimes { sliding: self.settings.access_ttl, absolute: self.settings.access_ttl }
     }
 
-    /// How long access tokens of a client live at most.
+    /// The longest life of a client's access tokens.
     pub fn access_life(&self, client: &Client) -> Duration {
         client.definition.access_ttl.map_or(self.settings.access_ttl, Duration::seconds)
     }
@@ -149,8 +149,8 @@ impl Mint {
         Ok(())
     }
 
-    /// Waits a little for a key that [`Mint::ready`] misses: that of RSA is slow to make, so a first start is ready before it is
-    /// there. Call it where nothing is used up yet.
+    /// Waits briefly for a key that [`Mint::ready`] reports as missing. RSA keys are slow to generate, so after a first
+    /// start the server is ready before they exist. Call it before anything single-use is consumed.
     pub async fn wait_for_keys(&self, client: &Client, scopes: &Scopes, audience: &[String]) {
         let missing = || matches!(self.ready(client, scopes, audience), Err(MintError::NoKey { .. }));
         if !missing() {
@@ -165,11 +165,11 @@ impl Mint {
                 renewed.await;
             }
         };
-        // What is still missing then is refused by whoever needs it.
+        // If a key is still missing, the caller that needs it refuses.
         let _ = timeout(WAIT_FOR_KEYS, made).await;
     }
 
-    /// The resource that a token is for alone; a token for several has nobody's own rules.
+    /// The resource of a token with a single audience. A token for several resources follows the rules of none of them.
     fn resource(&self, audience: &[String]) -> Option<Arc<Resource>> {
         match audience {
             [one] => self.resources.find(one),
@@ -177,14 +177,15 @@ impl Mint {
         }
     }
 
-    /// The shorter of what client and resource want.
+    /// The shorter of the client's and the resource's lifetime.
     fn life_for(&self, client: &Client, audience: &[String]) -> Duration {
         let resource = self.resource(audience).and_then(|resource| resource.definition.access_ttl);
         let longest = self.access_life(client);
         resource.map_or(longest, |life| longest.min(Duration::seconds(life)))
     }
 
-    /// What the resource or the configuration says; never RS256 for a client whose profile refuses it.
+    /// The algorithm of the resource, otherwise of the configuration; never RS256 for a client whose profile forbids
+    /// it.
     fn access_algorithm(&self, client: &Client, audience: &[String]) -> Algorithm {
         let resource = self.resource(audience);
         let own = resource.as_ref().and_then(|resource| named(resource.definition.algorithm.as_deref()));
@@ -205,13 +206,14 @@ impl Mint {
     }
 }
 
-/// The scopes whose claims are in a client's ID tokens: none, unless it looks nowhere else (OpenID Connect Core §5.4).
+/// The scopes whose claims go into a client's ID tokens: none, unless the client reads claims only there (OpenID
+/// Connect Core §5.4).
 fn id_token_scopes<'a>(client: &Client, granted: &'a Scopes) -> &'a Scopes {
     static NONE: Scopes = Scopes::NONE;
     if client.definition.claims_in_id_token { granted } else { &NONE }
 }
 
-/// The algorithm of a client's ID tokens: RS256 unless it says otherwise, as OpenID Connect expects.
+/// The algorithm of a client's ID tokens. The default is RS256, as OpenID Connect expects.
 pub fn id_algorithm(client: &Client) -> Algorithm {
     named(client.definition.id_token_algorithm.as_deref()).unwrap_or(Algorithm::RS256)
 }

@@ -1,4 +1,4 @@
-//! Tries a key: does it sign, and do we know its signature again? For `passmint doctor`.
+//! Tests a signing key for `passmint doctor`: does it sign, and do we accept its signature?
 
 use serde_json::{Value, json};
 
@@ -8,14 +8,14 @@ use super::signer::Signer;
 use super::verifier::{Audience, Expectation, Expiry, KeySource, Leeway, verify};
 use crate::clock::Time;
 
-/// A type and a name that no place accepts, so that the probe is worth nothing to anybody.
+/// A `typ` and a name (as issuer and audience) that no place accepts, so that the probe is useless to anyone else.
 const TYPE: &str = "probe+jwt";
 const NAME: &str = "urn:passmint:probe";
 
-/// Signs a probe with the key that signs now for this use and algorithm, and verifies it.
+/// Signs a probe with the key that currently signs for this use and algorithm, and verifies it.
 ///
 /// # Errors
-/// What did not work, as a line for the operator.
+/// What failed, as a line for the operator.
 pub fn sign_and_verify(ring: &KeyRing, usage: &Use, algorithm: Algorithm, now: Time) -> Result<(), String> {
     let key = ring.signing(usage, algorithm).ok_or_else(|| format!("no {algorithm} key signs for {usage} now"))?;
     let iat = now.timestamp();

@@ -1,11 +1,12 @@
-//! The cryptography behind `jsonwebtoken`: aws-lc-rs, with each key parsed once.
+//! The cryptography behind `jsonwebtoken`: aws-lc-rs, with each key parsed only once.
 //!
 //! The library's own provider parses the private key again for every token (+12 µs for ES256, +500 µs for RS256). Its
-//! factories are plain `fn` pointers, so what was parsed lives in two process-wide maps, keyed by a digest of algorithm
-//! and key bytes. Always holds: a key that cannot be parsed is an error, never a panic; the maps are bounded.
+//! factories are plain `fn` pointers, so the parsed keys live in two process-wide maps, keyed by a digest of the
+//! algorithm and the key bytes. Invariants: a key that cannot be parsed is an error, never a panic; the maps are
+//! bounded.
 //!
-//! To add an algorithm: a line in `parse_private` and one in `parse_public`; all others fall back to the library's
-//! uncached provider.
+//! To add an algorithm: a line each in `is_cached`, `parse_private` and `parse_public`. All others fall back to the
+//! library's uncached provider.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Once, PoisonError, RwLock};
@@ -21,8 +22,8 @@ use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, EncodingKey};
 use signature::Error as SignatureError;
 
-/// Keys kept parsed. Far more than an installation signs with; when a map is full it is emptied, which costs one parse
-/// for each live key and keeps no order to maintain.
+/// The number of parsed keys kept, far more than an installation signs with. A full map is emptied: that costs one
+/// parse for each live key, and there is no eviction order to maintain.
 const CAPACITY: usize = 512;
 
 static SIGNERS: LazyLock<Cache<Private>> = LazyLock::new(Cache::default);
@@ -33,19 +34,19 @@ static PROVIDER: LazyLock<CryptoProvider> = LazyLock::new(|| CryptoProvider {
     key_utils: DEFAULT_PROVIDER.key_utils.clone(),
 });
 
-/// Makes this the provider of the process. May be called any number of times, from any thread; the signer and the
+/// Makes this the provider of the process. It may be called any number of times, from any thread; the signer and the
 /// verifier call it themselves.
 pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         if PROVIDER.install_default().is_err() {
-            // Same cryptography, only slower: not worth refusing to start.
+            // The cryptography is the same, only slower: no reason to refuse to start.
             tracing::warn!("another JWT crypto provider was installed first: keys will be parsed for every token");
         }
     });
 }
 
-/// Forgets every parsed key, so that a revoked private key does not outlive its revocation in memory.
+/// Drops every parsed key, so that a revoked private key does not stay in memory after its revocation.
 pub fn forget() {
     SIGNERS.clear();
     VERIFIERS.clear();
@@ -63,7 +64,7 @@ impl<T> Default for Cache<T> {
 
 impl<T> Cache<T> {
     fn get_or_parse(&self, id: KeyDigest, parse: impl FnOnce() -> Result<T, Error>) -> Result<Arc<T>, Error> {
-        // A poisoned lock is harmless here: entries are inserted whole.
+        // A poisoned lock is harmless here: entries are inserted as a whole.
         if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
             return Ok(Arc::clone(known));
         }
@@ -148,7 +149,7 @@ fn cached_verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn J
     Ok(Box::new(CachedVerifier { algorithm: *algorithm, key }))
 }
 
-/// Reads PKCS#8 (and for RSA also PKCS#1) DER, or takes the bytes as the HMAC secret.
+/// Reads PKCS#8 (for RSA also PKCS#1) DER, or takes the bytes as the HMAC secret.
 fn parse_private(algorithm: Algorithm, bytes: &[u8]) -> Result<Private, Error> {
     match algorithm {
         Algorithm::ES256 => parse_ecdsa(&lc::ECDSA_P256_SHA256_FIXED_SIGNING, bytes),
@@ -285,7 +286,7 @@ mod tests {
         assert!(cache.0.read().unwrap().is_empty());
     }
 
-    /// Without this the library would fall back to its own provider in silence, and only the figures would tell.
+    /// Without this, the library would silently fall back to its own provider, and only benchmarks would show it.
     #[test]
     fn the_signer_uses_this_provider() {
         use crate::tokens::keys::{Algorithm as Name, KeyMaterial, StoredKey, Use};

@@ -1,9 +1,9 @@
-//! The successor of a refresh token.
+//! Derives the successor of a refresh token.
 //!
-//! A client whose answer got lost presents its old token again. Inside the retry window it must get the *same*
-//! successor, from whichever replica it asks, without anything readable being stored: so the successor's `jti` is
-//! computed, not drawn. With `iat`, `exp` and the signing key id kept at rotation, the whole token repeats byte for byte
-//! (HS256 is deterministic).
+//! A client that lost a response presents its old token again. Within the retry window it must get the *same* successor
+//! from any replica, without anything readable being stored. So the successor's `jti` is computed, not random. With
+//! `iat`, `exp` and the signing key's id stored at rotation, the whole token repeats byte for byte (HS256 is
+//! deterministic).
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -13,8 +13,8 @@ use crate::domain::id::FamilyId;
 
 /// The `jti` that follows `jti` in `family`: 43 characters of base64url.
 ///
-/// `key` is a purpose key of the master key (`derive("refresh-successor")`), so that knowing a token does not tell its
-/// successor. The framing (a label, the length of `jti`, `jti`, sixteen bytes of family) has one reading only.
+/// `key` is the purpose key `refresh-successor`, so that a token does not reveal its successor. The framing (a label,
+/// the length of `jti`, `jti`, sixteen bytes of family) is unambiguous.
 pub fn successor_jti(key: &[u8], jti: &str, family: FamilyId) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     let mut mac = hmac::Context::with_key(&key);
@@ -50,7 +50,8 @@ mod tests {
         }
     }
 
-    /// The form is part of the stored state of running installations: a change would fork families at an upgrade.
+    /// The derivation is part of the stored state of running installations: changing it would fork families at an
+    /// upgrade.
     #[test]
     fn the_derivation_does_not_change() {
         let family: FamilyId = "018f3c9e-7b1a-7c3e-9d2f-0a1b2c3d4e5f".parse().unwrap();

@@ -1,32 +1,32 @@
-//! Tokens whose signature was found good before. An app shows the same token with every request, and to verify it again would
-//! be half of what the request costs.
+//! Remembers tokens whose signature has been verified. An app sends the same token with every request, and verifying it
+//! again would be half of the request's cost.
 //!
-//! What must always hold: remembered is only that *this key* signed *these bytes*, the signature among them. All else about a
-//! token (whether its key still counts, its dates, whom it is for, whether it was revoked) is asked every time. A memory lives
-//! and ends with its key, has one size, and learns nothing from a signature that is refused, so that nobody can fill it with
-//! forgeries.
+//! Invariants: the only fact remembered is that *this key* signed *these bytes*, including the signature. Everything
+//! else about a token (whether its key still counts, its dates, its audience, whether it was revoked) is checked every
+//! time. A memory lives and ends with its key and has a fixed size. A refused signature is never stored, so nobody can
+//! fill it with forgeries.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::domain::secret::TokenDigest;
 
-/// Tokens remembered for a key, at 40 bytes each.
+/// Tokens remembered for each key, at 40 bytes each.
 pub const PLACES: usize = 8192;
 
-/// The memory of one key. Each token has one place, by its digest, and takes it from whoever had it.
+/// The memory of one key. Each token has one place, given by its digest, and overwrites the token that was there.
 #[derive(Debug, Default)]
 pub struct Remembered(OnceLock<Box<[Place]>>);
 
 type Place = Mutex<Option<TokenDigest>>;
 
 impl Remembered {
-    /// Whether this very token was found good before.
+    /// Whether this exact token was verified before.
     pub fn knows(&self, token: &TokenDigest) -> bool {
-        // A key that verified nothing yet, as most never do, has no places.
+        // A key that has verified nothing yet, as most never do, has no places.
         self.0.get().is_some_and(|places| *place(places, token) == Some(*token))
     }
 
-    /// Remembers a token that was found good.
+    /// Remembers a verified token.
     pub fn add(&self, token: &TokenDigest) {
         let places = self.0.get_or_init(|| std::iter::repeat_with(Place::default).take(PLACES).collect());
         *place(places, token) = Some(*token);
@@ -35,7 +35,7 @@ impl Remembered {
 
 fn place<'a>(places: &'a [Place], token: &TokenDigest) -> MutexGuard<'a, Option<TokenDigest>> {
     let [a, b, ..] = *token.as_bytes();
-    // What is in a place is written whole, so it is good also where a thread died beside it.
+    // A place is always written as a whole, so it stays valid after a panic of another thread.
     places[usize::from(u16::from_be_bytes([a, b])) % places.len()].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -53,7 +53,7 @@ mod tests {
         assert!(!other.knows(&first), "each key has its own");
     }
 
-    /// Two tokens of one place are never taken for each other, and the memory does not grow.
+    /// Two tokens that share a place are never confused, and the memory does not grow.
     #[test]
     fn a_newer_token_takes_the_place_of_an_older_one() {
         let remembered = Remembered::default();
@@ -76,7 +76,7 @@ mod tests {
                 scope.spawn(|| tokens.iter().for_each(|token| remembered.add(token)));
             }
         });
-        // 64 of 8192 places: hardly two of one place, and of two the later is known.
+        // 64 tokens in 8192 places: collisions are rare, and of two colliding tokens the later one is known.
         assert!(tokens.iter().filter(|token| remembered.knows(token)).count() >= 60);
     }
 }

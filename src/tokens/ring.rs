@@ -1,7 +1,7 @@
 //! The keys of one moment, prepared for use: an immutable snapshot that every request reads without a lock.
 //!
-//! The holder builds a new ring when the keys change and at [`KeyRing::next_change`]. Should it be late, the verifier
-//! still asks each key for its end, so that a late ring never accepts what has expired.
+//! The holder builds a new ring when the keys change and at [`KeyRing::next_change`]. If that happens late, the
+//! verifier still checks the end of each key, so that an outdated ring never accepts an expired key.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use super::remembered::Remembered;
 use crate::clock::Time;
 use crate::domain::session::LONGEST_SESSION;
 
-/// A key that signs now. Clones share the private key: there is one copy of it in memory, and none is made and wiped for a
-/// token.
+/// A key that signs now. Clones share the private key, so that memory holds one copy of it and none is made and wiped
+/// for each token.
 #[derive(Clone, Debug)]
 pub struct SigningKey {
     kid: Arc<str>,
@@ -34,7 +34,7 @@ impl SigningKey {
         }
     }
 
-    /// The `kid` it puts into headers.
+    /// The `kid` for headers.
     pub fn kid(&self) -> &str {
         &self.kid
     }
@@ -45,7 +45,7 @@ impl SigningKey {
     }
 }
 
-/// A key that verifies, with everything that limits it.
+/// A key that verifies, with everything that limits its use.
 #[derive(Clone, Debug)]
 pub struct VerifyingKey {
     kid: String,
@@ -53,7 +53,7 @@ pub struct VerifyingKey {
     algorithm: Algorithm,
     until: Option<Time>,
     pub(super) key: DecodingKey,
-    /// What it verified before; none where that costs nothing (a symmetric key) or comes once (somebody else's).
+    /// Tokens that it has verified. `None` where verifying is cheap (symmetric keys) or happens once (foreign keys).
     pub(super) remembered: Option<Arc<Remembered>>,
 }
 
@@ -70,19 +70,19 @@ impl VerifyingKey {
         }
     }
 
-    /// The same for as long as somebody may bring an ID token that it signed as a hint: any session that it was given in has
-    /// ended by then.
+    /// Like [`own`](Self::own), but valid for as long as an ID token signed by it may come back as a hint: by then,
+    /// every session in which the token was issued has ended.
     fn of_hints(stored: &StoredKey) -> Self {
         let forgotten = stored.verifies_until.map(|until| until + LONGEST_SESSION);
         Self { until: [forgotten, stored.revoked_at].into_iter().flatten().min(), ..Self::own(stored) }
     }
 
-    /// A key of somebody else (a trusted issuer, a DPoP proof): it has no use of ours.
+    /// A foreign key (of a trusted issuer or a DPoP proof), which has no [`Use`] of ours.
     pub fn foreign(kid: String, key: &PublicKey) -> Self {
         Self::foreign_for(kid, key, key.algorithm())
     }
 
-    /// The same for one of the [algorithms](PublicKey::algorithms) that fit the key.
+    /// Like [`foreign`](Self::foreign), for one of the [algorithms](PublicKey::algorithms) that fit the key.
     pub fn foreign_for(kid: String, key: &PublicKey, algorithm: Algorithm) -> Self {
         Self { kid, usage: None, algorithm, until: None, key: key.decoding_key(), remembered: None }
     }
@@ -102,13 +102,13 @@ impl VerifyingKey {
         self.usage.as_ref()
     }
 
-    /// Whether its end has not come.
+    /// Whether it may still verify at `now`.
     pub fn accepts_at(&self, now: Time) -> bool {
         self.until.is_none_or(|until| now < until)
     }
 }
 
-/// All keys that are of use at one moment.
+/// All keys that can be used at one moment.
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     signing: HashMap<Use, Vec<SigningKey>>,
@@ -123,7 +123,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Prepares the keys for the moment `now`. Revoked keys are left out, and expired ones for all but
+    /// Prepares the keys for the moment `now`. Revoked keys are left out. Expired keys are kept only for
     /// [hints](Self::for_hints).
     ///
     /// # Errors
@@ -145,7 +145,7 @@ impl KeyRing {
         let families: BTreeSet<(&Use, Algorithm)> =
             live.iter().filter(|key| key.material.public().is_some()).map(|key| (&key.usage, key.algorithm)).collect();
         let published = families.into_iter().map(|(usage, algorithm)| {
-            // What a bridge's own key signed before the bridge had another algorithm is verified to its end.
+            // Keys of a bridge that signed with an earlier algorithm still verify until their end.
             let lives_on = |key: &StoredKey| matches!(usage, Use::Bridge(_)) && key.state(now) == KeyState::Verifying;
             let family =
                 live.iter().copied().filter(|key| key.usage == *usage && (key.algorithm == algorithm || lives_on(key)));
@@ -159,7 +159,7 @@ impl KeyRing {
             publics: publics.collect(),
             jwks: of_use(&Use::Tokens),
             forward: of_use(&Use::Forward),
-            // Only symmetric keys: a signature of theirs repeats to the byte, so signing again reveals and changes nothing.
+            // Only symmetric keys: their signatures are deterministic, so signing again reveals and changes nothing.
             printing: live
                 .iter()
                 .filter(|key| key.algorithm == Algorithm::HS256)
@@ -180,7 +180,7 @@ impl KeyRing {
         self.signing.get(usage)?.iter().find(|key| key.algorithm == algorithm)
     }
 
-    /// The key of that name, as long as it may verify for this use: to print again what it signed a moment ago.
+    /// The key of that name, as long as it verifies for this use, to reproduce a token that it signed a moment ago.
     pub fn signing_by_kid(&self, usage: &Use, kid: &str) -> Option<&SigningKey> {
         self.printing.get(kid).filter(|(of, _)| of == usage).map(|(_, key)| key)
     }
@@ -190,43 +190,43 @@ impl KeyRing {
         self.verifying.get(kid)
     }
 
-    /// The key of our own tokens of that name, also when it has expired: for ID tokens that come back as hints, and for
-    /// nothing that opens anything.
+    /// The key of that name for our own tokens, even if it has expired. Only for ID tokens that come back as hints,
+    /// never to grant access.
     pub fn for_hints(&self, kid: &str) -> Option<&VerifyingKey> {
         self.hinting.get(kid)
     }
 
-    /// The JWKS of our own tokens.
+    /// The JWKS for our own tokens.
     pub const fn jwks(&self) -> &Jwks {
         &self.jwks
     }
 
-    /// The JWKS of the keys for one use with one algorithm, for a bridge with those behind them that only verify what was
-    /// signed with another algorithm before; `None` when there is no such live key with a public half.
+    /// The JWKS of one use and algorithm; `None` without a live key that has a public half. For a bridge, the keys of
+    /// an earlier algorithm that still verify come last.
     pub fn published(&self, usage: &Use, algorithm: Algorithm) -> Option<&Jwks> {
         self.published.get(&(usage.clone(), algorithm))
     }
 
-    /// The public half of the live key of that name and use; `None` for a symmetric one.
+    /// The public half of the live key with that name and use; `None` for a symmetric key.
     pub fn public(&self, usage: &Use, kid: &str) -> Option<&PublicKey> {
         self.publics.get(kid).filter(|(of, _)| of == usage).map(|(_, public)| public)
     }
 
-    /// The JWKS of what protected hosts are told; empty where none of them wants it signed.
+    /// The JWKS for the signed headers of protected hosts; empty if no host wants them signed.
     pub const fn forward_jwks(&self) -> &Jwks {
         &self.forward
     }
 
-    /// When this ring should be built anew though nothing was written, because a key passes into another state.
+    /// When this ring must be rebuilt even without a change in the database, because a key changes its state.
     pub const fn next_change(&self) -> Option<Time> {
         self.next_change
     }
 }
 
-/// For each use and algorithm the key that began to sign last.
+/// For each use and algorithm, the key that began to sign last.
 fn signing_keys(live: &[&StoredKey], now: Time) -> HashMap<Use, Vec<SigningKey>> {
     let mut candidates: Vec<&&StoredKey> = live.iter().filter(|key| key.state(now) == KeyState::Signing).collect();
-    // `kid` only so that all replicas agree on a tie.
+    // `kid` only breaks ties, so that all replicas agree.
     candidates.sort_by(|a, b| (b.signs_from, &b.kid).cmp(&(a.signs_from, &a.kid)));
     let mut out: HashMap<Use, Vec<SigningKey>> = HashMap::new();
     for key in candidates {
@@ -334,7 +334,8 @@ mod tests {
         assert_eq!(ring.next_change(), Some(at(105)));
     }
 
-    /// A bridge that was given another algorithm: the keys that sign come first, the old ones stay until their tokens end.
+    /// After a bridge changed its algorithm, its signing keys come first and the old ones stay until their tokens
+    /// expire.
     #[test]
     fn a_bridges_set_keeps_the_retired_keys_of_another_algorithm() {
         let hasura = Use::Bridge("hasura".into());

@@ -1,4 +1,4 @@
-//! Writes what rotation decides. To be called under the start-up lock, in a transaction.
+//! Writes the changes that [`rotation`] decides. Call these functions in a transaction under the start-up lock.
 
 use chrono::Duration;
 use diesel::PgConnection;
@@ -14,7 +14,7 @@ use crate::storage::changes::{self, ChangeKind};
 use crate::storage::signing_keys::{self, SealedKey};
 use crate::storage::{StorageError, audit, bridges, installation, passwords};
 
-/// Rotates the keys of one use and algorithm as the trigger and the policy say; gives what was changed.
+/// Rotates the keys of one use and algorithm as the trigger and the policy require. Returns the changes.
 pub fn rotate(
     conn: &mut PgConnection,
     master: &MasterKey,
@@ -29,7 +29,7 @@ pub fn rotate(
     Ok(changes)
 }
 
-/// Whether [`rotate`] by schedule would change anything now. Needs no lock.
+/// Whether [`rotate`] on schedule would change anything now. Needs no lock.
 pub fn is_due(
     conn: &mut PgConnection,
     master: &MasterKey,
@@ -41,7 +41,7 @@ pub fn is_due(
     Ok(!rotation::next(&keys, policy, Trigger::Schedule, now).is_empty())
 }
 
-/// Revokes a key; its successor signs at once. Empty when there is no such key, or it was revoked before.
+/// Revokes a key; its successor signs at once. Returns no changes if the key does not exist or was revoked before.
 pub fn revoke(
     conn: &mut PgConnection,
     master: &MasterKey,
@@ -57,8 +57,8 @@ pub fn revoke(
     Ok(changes)
 }
 
-/// Retires the keys for this use that have another algorithm than the one that signs from now on: nobody asks for them any
-/// more, and what they signed is verified to its end.
+/// Retires the keys of this use whose algorithm differs from the one that signs from now on. What they signed is
+/// verified until its end.
 pub fn retire_others(
     conn: &mut PgConnection,
     (usage, algorithm): (&Use, Algorithm),
@@ -85,7 +85,7 @@ fn others(conn: &mut PgConnection, usage: &Use, algorithm: Algorithm) -> Result<
     Ok(signing_keys::all(conn)?.into_iter().filter(is_other).collect())
 }
 
-/// Revokes every key for this use: what they signed for is gone.
+/// Revokes every key of this use, because what they signed for no longer exists.
 pub fn withdraw(conn: &mut PgConnection, usage: &Use, now: Time) -> Result<(), StorageError> {
     let purpose = usage.to_string();
     for row in signing_keys::all(conn)?.iter().filter(|row| row.purpose == purpose && row.revoked_at.is_none()) {
@@ -95,7 +95,8 @@ pub fn withdraw(conn: &mut PgConnection, usage: &Use, now: Time) -> Result<(), S
     Ok(())
 }
 
-/// Stores a key made elsewhere. It signs after `publish_before`, or at once; the one that signed until then is retired.
+/// Stores a key that was made elsewhere. It signs after `publish_before`, or at once if no key signs. The previous key
+/// is retired.
 pub fn import(
     conn: &mut PgConnection,
     master: &MasterKey,
@@ -115,8 +116,8 @@ pub fn import(
     Ok(kid)
 }
 
-/// Seals everything anew under another master key, marks the database with it and announces it; gives how many keys were
-/// sealed. Running servers read the key's file again.
+/// Seals everything again with another master key, marks the database with it and announces the change, so that running
+/// servers read the key's file again. Returns how many keys were sealed.
 pub fn rewrap(conn: &mut PgConnection, old: &MasterKey, new: &MasterKey, now: Time) -> Result<usize, KeysError> {
     let root = installation::find(conn)?.and_then(|mark| mark.root).ok_or(KeysError::Unmarked)?;
     let root = PurposeRoot::reseal(old, new, &root)
@@ -149,7 +150,7 @@ pub fn rewrap(conn: &mut PgConnection, old: &MasterKey, new: &MasterKey, now: Ti
     Ok(rows.len() + keys_of_bridges.len())
 }
 
-/// Where the sealed parameters of password hashes live.
+/// Where the sealed parameters of password hashes are stored.
 pub fn password_parameters_place(id: &str) -> Place<'_> {
     Place { table: "password_parameters", row: id, column: "sealed" }
 }
@@ -207,7 +208,7 @@ fn insert(
     (published_at, signs_from): (Time, Time),
     now: Time,
 ) -> Result<String, KeysError> {
-    // A shared secret has no public thumbprint to be named by.
+    // A shared secret has no public thumbprint that could name it.
     let kid =
         if algorithm == Algorithm::HS256 { crate::random::uuid().simple().to_string() } else { material.thumbprint() };
     let row = SealedKey {

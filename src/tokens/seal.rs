@@ -1,12 +1,12 @@
-//! The master key, and what is sealed under it.
+//! The master key, and the values sealed with it.
 //!
-//! Sealed values (signing keys, TOTP secrets, bridge keys, upstream secrets) rest in the database as
-//! `version ‖ key id ‖ nonce ‖ AES-256-GCM(value)`. The associated data name the key and the table, row and column, so
-//! that a sealed value moved to another place does not open. The master key itself encrypts nothing: each purpose has
-//! its own key by HKDF-SHA-256 (RFC 5869).
+//! Sealed values (signing keys, bridge keys, the parameters of imported password hashes, the root of purpose keys) are
+//! stored in the database as `version ‖ key id ‖ nonce ‖ AES-256-GCM(value)`. The associated data names the key, the
+//! table, the row and the column, so that a sealed value moved to another place does not open. The master key itself
+//! encrypts nothing: each purpose has its own key, derived with HKDF-SHA-256 (RFC 5869).
 //!
-//! To add a purpose: call [`PurposeRoot::derive`] with a label of its own. The root is random, rests sealed, and stays the
-//! same when the master key changes.
+//! To add a purpose: call [`PurposeRoot::derive`] with a label of its own. The root is random, stored sealed, and stays
+//! the same when the master key changes.
 
 mod file;
 mod root;
@@ -29,7 +29,7 @@ const ID_LEN: usize = 9;
 const TAG_LEN: usize = 16;
 const HEAD_LEN: usize = 1 + ID_LEN + NONCE_LEN;
 
-/// Where a sealed value lives: part of its associated data.
+/// Where a sealed value is stored: part of its associated data.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// The table's name.
@@ -47,21 +47,21 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Why a sealed value does not open. Neither variant tells anything about the value.
+/// Why a sealed value does not open. Neither variant reveals anything about the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// It was sealed under another master key.
+    /// It was sealed with another master key.
     #[error("sealed under master key {id}, which is not the key in use")]
     WrongKey {
-        /// The public id of the key that it wants.
+        /// The public id of the key that it needs.
         id: String,
     },
-    /// It was damaged, moved to another place, or is not a sealed value.
+    /// It was damaged or moved to another place, or it is not a sealed value.
     #[error("a sealed value is damaged or not in its place")]
     Corrupt,
 }
 
-/// 32 random bytes that everything secret at rest hangs on.
+/// The 32 random bytes that protect every stored secret.
 pub struct MasterKey {
     bytes: Secret<[u8; 32]>,
     id: [u8; ID_LEN],
@@ -70,7 +70,7 @@ pub struct MasterKey {
 }
 
 impl MasterKey {
-    /// A fresh key, not stored anywhere yet.
+    /// Generates a key, not stored anywhere yet.
     pub fn generate() -> Self {
         Self::from_bytes(crate::random::bytes())
     }
@@ -89,12 +89,12 @@ impl MasterKey {
         URL_SAFE_NO_PAD.encode(self.id)
     }
 
-    /// 32 bytes derived one-way, stored in the database so that a wrong key is noticed at start.
+    /// 32 bytes derived one-way, stored in the database so that a wrong key is detected at start.
     pub const fn check_value(&self) -> [u8; 32] {
         self.check
     }
 
-    /// Whether a stored check value is this key's (constant time).
+    /// Whether a stored check value belongs to this key (constant time).
     pub fn matches(&self, stored: &[u8]) -> bool {
         self.check.ct_eq(stored).into()
     }
@@ -102,7 +102,7 @@ impl MasterKey {
     /// Seals a value for one place. The nonce is random: safe for 2^32 values under one key (NIST SP 800-38D §8.3).
     ///
     /// # Panics
-    /// When the system has no randomness, or the value has 64 GiB.
+    /// If the system has no randomness, or the value has 64 GiB.
     pub fn seal(&self, plain: &[u8], place: Place<'_>) -> Vec<u8> {
         let nonce = crate::random::bytes::<NONCE_LEN>();
         let mut text = Vec::with_capacity(plain.len() + TAG_LEN);
@@ -146,11 +146,11 @@ impl MasterKey {
     }
 }
 
-/// Moves a sealed value from one master key to another (`passmint keys rewrap`). A value that is under the new key
-/// already is checked and given back as it is, so that an interrupted run can be repeated.
+/// Moves a sealed value from one master key to another (`passmint keys rewrap`). A value that is already sealed with
+/// the new key is checked and returned as it is, so that an interrupted run can be repeated.
 ///
 /// # Errors
-/// As [`MasterKey::open`]; a third key's id in [`SealError::WrongKey`].
+/// As [`MasterKey::open`]; for a third key, [`SealError::WrongKey`] with its id.
 pub fn reseal(old: &MasterKey, new: &MasterKey, sealed: &[u8], place: Place<'_>) -> Result<Vec<u8>, SealError> {
     if Parts::read(sealed)?.id == new.id {
         new.open(sealed, place)?;
@@ -184,7 +184,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Each part with its length before it, so that no two places read the same.
+/// Each part is preceded by its length, so that no two places encode to the same bytes.
 fn associated_data(id: &[u8; ID_LEN], place: Place<'_>) -> Vec<u8> {
     let mut out = vec![FORMAT];
     for part in [id.as_slice(), place.table.as_bytes(), place.row.as_bytes(), place.column.as_bytes()] {
@@ -194,7 +194,7 @@ fn associated_data(id: &[u8; ID_LEN], place: Place<'_>) -> Vec<u8> {
     out
 }
 
-/// HKDF-SHA-256. `family` is one of our own fixed words without a slash, so `family/label` has one reading.
+/// HKDF-SHA-256. `family` is one of our own fixed words without a slash, so `family/label` is unambiguous.
 fn expand(key: &Secret<[u8; 32]>, family: &str, label: &str) -> [u8; 32] {
     let info = format!("passmint/v1/{family}/{label}");
     let mut out = [0; 32];
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(error, SealError::WrongKey { id: one.id() });
     }
 
-    /// A blob that lies about its key must not open under the key it names.
+    /// A sealed value with a forged key id must not open under the key that it names.
     #[test]
     fn a_forged_key_id_does_not_open() {
         let (one, two) = (MasterKey::generate(), MasterKey::generate());

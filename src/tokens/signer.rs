@@ -1,8 +1,8 @@
-//! The one signer: every token that leaves us is made here.
+//! The one signer: every token that we issue is signed here.
 //!
-//! The token is put together by hand (header, claims, signature of both) over the caching [`provider`]:
-//! the library's `encode` would copy header and claims once more. Algorithm and `kid` come from the key, `typ` from the
-//! place that signs; no caller can choose them.
+//! The token is assembled by hand (header, claims, signature) over the caching [`provider`], because the library's
+//! `encode` would copy header and claims once more. Algorithm and `kid` come from the key, `typ` from the place that
+//! signs; no caller can choose them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,13 +11,13 @@ use serde::Serialize;
 use super::provider;
 use super::ring::SigningKey;
 
-/// Why nothing was signed. A fault of ours, never of the caller's: to be logged and answered with 500.
+/// Why nothing was signed. Never the caller's fault: log it and answer with 500.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// The claims are not a JSON object.
     #[error("claims that are not a JSON object")]
     Claims,
-    /// The key does not sign.
+    /// The key cannot sign.
     #[error("the key {kid} does not sign")]
     Key {
         /// Its id.
@@ -25,20 +25,20 @@ pub enum SignError {
     },
 }
 
-/// A header as a target of a bridge wants it.
+/// A header in the form that a bridge's target expects.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Header<'a> {
     /// The target's name for the key's algorithm.
     pub alg: &'static str,
-    /// `typ`; none: left out.
+    /// `typ`; left out if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typ: Option<&'a str>,
-    /// `kid`; none: left out.
+    /// `kid`; left out if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kid: Option<&'a str>,
 }
 
-/// Signs claims. Holds nothing; exists so that a signature takes a value that `app` made.
+/// Signs claims. It holds nothing; creating one installs the caching provider.
 #[derive(Clone, Debug)]
 pub struct Signer(());
 
@@ -49,7 +49,7 @@ impl Default for Signer {
 }
 
 impl Signer {
-    /// A signer; sees to it that keys are parsed only once.
+    /// Creates a signer, and makes sure that keys are parsed only once.
     pub fn new() -> Self {
         provider::install();
         Self(())
@@ -63,7 +63,8 @@ impl Signer {
         self.sign_for_target(key, Some(typ), Some(key.kid()), claims)
     }
 
-    /// The same for a target of a bridge, which may want another `kid` than the key's, or none, or no `typ`.
+    /// Like [`sign`](Self::sign), for a bridge's target that may want another `kid` than the key's, or no `kid` or
+    /// `typ`.
     ///
     /// # Errors
     /// As [`Signer::sign`].
@@ -78,7 +79,8 @@ impl Signer {
         self.sign_under(key, Header { alg: key.algorithm().as_str(), typ, kid }, &claims)
     }
 
-    /// The same for a target that has a name of its own for the algorithm, of claims that are JSON already.
+    /// Like [`sign_for_target`](Self::sign_for_target), with the target's own name for the algorithm, and claims that
+    /// are already JSON.
     ///
     /// # Errors
     /// As [`Signer::sign`].

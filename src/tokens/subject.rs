@@ -1,8 +1,8 @@
-//! By which `sub` a client knows a person (OpenID Connect Core §8).
+//! The `sub` by which a client knows a person (OpenID Connect Core §8).
 //!
-//! What must hold: everything that tells or compares a subject asks [`Subjects::of`], so that the apps of one sector know a
-//! person by one name, and no app of another sector by the same. The key is derived from the purpose root, which outlives
-//! every signing key and master key: subjects never change.
+//! Invariant: all code that issues or compares a subject calls [`Subjects::of`], so that the apps of one sector know a
+//! person by the same name and the apps of different sectors by different ones. The key is derived from the purpose
+//! root, which outlives every signing key and master key: subjects never change.
 
 use aws_lc_rs::hmac;
 use uuid::Uuid;
@@ -10,17 +10,17 @@ use uuid::Uuid;
 use crate::domain::client::{Client, SubjectType};
 use crate::domain::id::UserId;
 
-/// Names people to clients.
+/// Computes the subjects of people.
 pub struct Subjects(hmac::Key);
 
 impl Subjects {
-    /// With the key of this purpose.
+    /// Uses this purpose key.
     pub fn new(key: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// The `sub` of a person in everything that this client is given. A UUID in both cases, so that nobody sees by its form
-    /// which it is.
+    /// The `sub` of a person in everything that this client receives. Public and pairwise subjects are both UUIDs, so
+    /// that the form does not reveal which one it is.
     pub fn of(&self, client: &Client, user: UserId) -> Uuid {
         match client.definition.subject_type {
             SubjectType::Public => user.uuid(),
@@ -31,7 +31,7 @@ impl Subjects {
     fn pairwise(&self, sector: &str, user: UserId) -> Uuid {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(sector.as_bytes());
-        // No host has a NUL, so sector and id cannot run into each other.
+        // No host contains a NUL, so sector and id cannot run together.
         context.update(&[0]);
         context.update(user.uuid().as_bytes());
         let mut bytes = [0; 16];
@@ -40,7 +40,7 @@ impl Subjects {
     }
 }
 
-/// The sector of a client; one that has no host of its own, such as a native app, is alone in its own.
+/// The sector of a client. A client without a host of its own, such as a native app, forms its own sector.
 fn sector(client: &Client) -> String {
     client.definition.sector().unwrap_or_else(|| format!("client:{}", client.id))
 }

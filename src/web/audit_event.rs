@@ -1,4 +1,4 @@
-//! An event of the audit trail, as administrators and the receivers of webhooks see it.
+//! The JSON form of an audit event, for administrators and the receivers of webhooks.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -8,38 +8,38 @@ use uuid::Uuid;
 
 use crate::storage::audit::Recorded;
 
-/// One event of the audit trail.
+/// An event of the audit trail.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEvent {
-    /// Its number; later events have greater ones.
+    /// The number of the event. Later events have higher numbers.
     pub id: i64,
-    /// When.
+    /// When the event happened.
     pub at: DateTime<Utc>,
-    /// What: a stable name.
+    /// The kind of event: a stable name.
     pub kind: String,
-    /// Whose account.
+    /// The ID of the user whose account the event is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
-    /// In which session.
+    /// The ID of the session in which it happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Uuid>,
-    /// Through which client.
+    /// The `client_id` of the client involved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// Id of the thing acted on.
+    /// The ID of the object acted on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Its name at that moment.
+    /// The name of the object at that moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_name: Option<String>,
-    /// The network it came from.
+    /// The network of the caller (/24 or /56).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address_class: Option<String>,
-    /// The request's id.
+    /// The ID of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Further facts.
+    /// Further facts about the event.
     #[schema(value_type = Object)]
     pub detail: Value,
 }

@@ -1,4 +1,4 @@
-//! Bodies as bytes, whatever they hold: how large one may be, how long it may take to arrive, and of what type it says it is.
+//! Request bodies as bytes: their maximum size, how long they may take to arrive, and their content type.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,15 +13,15 @@ use futures_core::Stream;
 
 use super::error::{Failure, Kind};
 
-/// Largest body, in bytes.
+/// Maximum size of a body, in bytes.
 pub const BODY_LIMIT: usize = 32 * 1024;
 
-/// How large a body may be, and how long it may take to arrive.
+/// The limits of a body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// Most bytes; at most [`BODY_LIMIT`].
+    /// Maximum size in bytes, at most [`BODY_LIMIT`].
     pub most: usize,
-    /// Longest time.
+    /// Maximum time to arrive.
     pub within: Duration,
 }
 
@@ -31,12 +31,12 @@ impl Default for BodyLimits {
     }
 }
 
-/// A body on its way.
+/// A body that is being received.
 pub(super) struct Body {
     pieces: Payload,
     announced: Option<usize>,
     limits: BodyLimits,
-    /// How many more bytes it may have.
+    /// How many more bytes are allowed.
     left: usize,
 }
 
@@ -61,7 +61,7 @@ impl Body {
         })
     }
 
-    /// Most bodies come in one piece, which is handed on as it came.
+    /// Most bodies arrive in one piece, which is passed on without a copy.
     async fn collect(mut self) -> Result<Bytes, PayloadError> {
         if self.announced.is_some_and(|length| length > self.limits.most) {
             return Err(PayloadError::Overflow);
@@ -76,7 +76,7 @@ impl Body {
         Ok(whole.freeze())
     }
 
-    /// The next piece, if there is room left for it.
+    /// The next piece, if it is within the limit.
     async fn next(&mut self) -> Result<Option<Bytes>, PayloadError> {
         let piece = poll_fn(|context| Pin::new(&mut self.pieces).poll_next(context)).await.transpose()?;
         let size = piece.as_ref().map_or(0, Bytes::len);
@@ -85,7 +85,7 @@ impl Body {
     }
 }
 
-/// A size in words.
+/// A size as text.
 fn in_kib(bytes: usize) -> String {
     if bytes.is_multiple_of(1024) { format!("{} KiB", bytes / 1024) } else { format!("{bytes} bytes") }
 }

@@ -1,16 +1,16 @@
-//! Public documents made once: the same bytes for everybody, with an entity tag, cacheable for a while.
+//! Public documents that are rendered once: the same bytes for every caller, with an entity tag and a cache lifetime.
 
 use std::borrow::Cow;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 
-/// A document and its type.
+/// A document and its media type.
 #[derive(Clone, Debug)]
 pub struct Document<'a> {
-    /// Its media type.
+    /// The media type.
     pub content_type: &'static str,
-    /// Its bytes.
+    /// The content.
     pub body: Cow<'a, str>,
 }
 
@@ -19,8 +19,8 @@ pub fn document(request: &HttpRequest, body: &str, etag: &str, max_age: i64) -> 
     answer(request, Document { content_type: "application/json", body: body.into() }, etag, max_age)
 }
 
-/// Answers with a document, or with 304 when the caller has it already. Readable from every origin: it holds nothing that is
-/// not for everybody. `max_age` in seconds.
+/// Answers with a document, or with 304 if the caller already has it. Every origin may read it, because it holds only
+/// public data. `max_age` is in seconds.
 pub fn answer(request: &HttpRequest, document: Document<'_>, etag: &str, max_age: i64) -> HttpResponse {
     let unchanged = has_it(request, etag);
     let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };

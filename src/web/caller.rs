@@ -1,4 +1,4 @@
-//! Who is calling, as far as the network tells: address, network, browser, request id.
+//! The network side of a caller: address, network, browser, request ID.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -10,17 +10,17 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 
 use crate::domain::audit::Provenance;
 
-/// The request's id; set by the telemetry middleware.
+/// The request ID; set by the telemetry middleware.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// A network of addresses that one household or office shares: /24 of IPv4, /56 of IPv6. What limits count by, and all
-/// that is kept of an address.
+/// The network of an address, as one household or office shares it: /24 for IPv4, /56 for IPv6. Rate limits count by
+/// it, and nothing else of an address is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(u64, bool);
 
 impl Network {
-    /// The network of an address; an IPv4 address written as IPv6 counts as IPv4.
+    /// The network of an address. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self(u64::from(u32::from(v4) >> 8), false),
@@ -40,20 +40,20 @@ impl std::fmt::Display for Network {
     }
 }
 
-/// The proxies whose `X-Forwarded-For` is believed.
+/// The proxies whose `X-Forwarded-For` is trusted.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(pub Vec<crate::config::Network>);
 
 impl TrustedProxies {
-    /// Whether an address is one of them.
+    /// Whether an address belongs to a trusted proxy.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|range| range.contains(address))
     }
 
-    /// The caller's address: the peer's, or, behind trusted proxies, the rightmost forwarded address that is not one of
-    /// them. What stands left of it is the caller's own and is not read: neither does it choose another address, nor does
-    /// it hide this one. Anything right of it that does not parse makes the peer's address count: garbage never widens
-    /// trust.
+    /// The caller's address: the peer's or, behind trusted proxies, the rightmost forwarded address that is not a
+    /// trusted proxy. Everything left of it was written by the caller and is ignored: it can neither choose another
+    /// address nor hide this one. If anything right of it does not parse, the peer's address is used, so that garbage
+    /// never extends trust.
     pub fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.trusts(peer) {
             return peer;
@@ -69,22 +69,22 @@ impl TrustedProxies {
     }
 }
 
-/// The address that one proxy has written.
+/// The address written by one proxy.
 fn forwarded_address(hop: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(hop).ok()?.trim().parse().ok()
 }
 
-/// The calling side of a request, as an argument of handlers.
+/// The caller of a request, as an argument of handlers.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The network that limits count by.
+    /// The network that rate limits count by.
     pub network: Network,
-    /// What the audit trail keeps.
+    /// What the audit trail records about the caller.
     pub provenance: Provenance,
 }
 
 impl Caller {
-    /// Reads a request.
+    /// Reads the caller from a request.
     pub fn of(request: &HttpRequest) -> Self {
         let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |address| address.ip());
         let address = request
@@ -111,9 +111,9 @@ impl FromRequest for Caller {
     }
 }
 
-/// "Firefox on Linux": enough for a person to tell their sessions apart, too little to fingerprint with.
+/// "Firefox on Linux": enough for users to tell their sessions apart, too little for fingerprinting.
 fn browser_in_words(agent: &str) -> String {
-    // Order matters: Edge and Opera call themselves Chrome too, and Chrome calls itself Safari.
+    // Order matters: Edge and Opera also contain Chrome's name, and Chrome contains Safari's.
     const BROWSERS: [(&str, &str); 6] = [
         ("Edg/", "Edge"),
         ("OPR/", "Opera"),
@@ -200,7 +200,8 @@ mod tests {
     }
 
     proptest! {
-        /// What a caller writes stands left of what the proxy adds, and gains nothing: not even that the proxy counts.
+        /// What a caller sends stands left of what the proxy adds and has no effect: not even that the proxy's own
+        /// address is used.
         #[test]
         fn what_a_caller_writes_never_chooses_its_address(
             lie in prop_oneof!["[ -~]{0,60}", "([0-9]{1,3}[.:,]? ?){1,8}", "(::ffff:)?10\\.0\\.0\\.[0-9](, ?10\\.0\\.0\\.2)?"],

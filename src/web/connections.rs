@@ -1,7 +1,8 @@
-//! How many connections one caller holds: nobody takes all that the server has for everybody (`limits.connections`).
+//! Limits how many connections one caller holds, so that no caller can use up all of the server's connections
+//! (`limits.connections`).
 //!
-//! What must always hold: a connection counts from its first byte to its end, whatever it is used for; those of trusted proxies,
-//! which speak for many, never count.
+//! What must always hold: a connection counts from its first byte until it is closed, whatever it is used for;
+//! connections of trusted proxies, which serve many callers, never count.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ use rustix::net::Shutdown;
 
 use super::caller::{Network, TrustedProxies};
 
-/// The connections of every caller.
+/// The connections of all callers.
 #[derive(Clone, Debug)]
 pub struct Connections {
     held: Arc<Held>,
@@ -24,7 +25,7 @@ pub struct Connections {
     proxies: TrustedProxies,
 }
 
-/// How many each caller holds; who holds none is not in it.
+/// The number of connections of each caller that has any.
 #[derive(Debug, Default)]
 struct Held(Mutex<HashMap<Network, u32>>);
 
@@ -34,7 +35,7 @@ impl Held {
     }
 }
 
-/// A connection that counts until this is dropped, with the connection.
+/// Counts a connection until it is dropped together with the connection.
 #[derive(Debug)]
 struct Counted {
     held: Arc<Held>,
@@ -54,13 +55,13 @@ impl Drop for Counted {
 }
 
 impl Connections {
-    /// At most so many of each caller, but for trusted proxies.
+    /// Allows at most `most` connections per caller, except for trusted proxies.
     pub fn new(most: u32, proxies: TrustedProxies) -> Self {
         Self { held: Arc::default(), most, proxies }
     }
 
-    /// Counts a connection that was accepted; one too many is hung up on. Without a word: who holds so many is told nothing
-    /// that it would wait for.
+    /// Counts an accepted connection, or closes it if it exceeds the limit. It is closed without an answer, so that a
+    /// caller who holds so many has nothing to wait for.
     pub fn welcome(&self, stream: &dyn Any, of_connection: &mut Extensions) {
         let Some((peer, socket)) = ends_of(stream) else { return };
         if self.proxies.trusts(peer) {
@@ -71,7 +72,7 @@ impl Connections {
             return;
         }
         metrics::counter!("passmint_connections_refused_total").increment(1);
-        // One that is gone already needs no hanging up.
+        // If this fails, the connection is already closed.
         let _ = rustix::net::shutdown(socket, Shutdown::Both);
     }
 
@@ -87,7 +88,7 @@ impl Connections {
     }
 }
 
-/// Who is at the other end, and the socket itself.
+/// The peer's address, and the socket.
 fn ends_of(stream: &dyn Any) -> Option<(IpAddr, BorrowedFd<'_>)> {
     let plain = stream.downcast_ref::<TcpStream>();
     let tcp = plain.or_else(|| stream.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0))?;

@@ -1,5 +1,5 @@
-//! Our cookies: the session, the pre-session that binds a ceremony to the browser that began it, and, where an operator
-//! wants session management, the browser state.
+//! Our cookies: the session; the pre-session, which binds a ceremony to the browser that began it; and the browser
+//! state, if session management is enabled.
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -8,7 +8,7 @@ use actix_web::http::header::{COOKIE, HeaderMap};
 use super::error::{Failure, Kind};
 use crate::domain::secret::{PlainToken, TokenKind};
 
-/// How the cookies are named and guarded; follows from the public URL.
+/// The names and attributes of the cookies. They follow from the public URL.
 #[derive(Clone, Debug)]
 pub struct Cookies {
     session: String,
@@ -18,8 +18,8 @@ pub struct Cookies {
 }
 
 impl Cookies {
-    /// `__Host-` cookies on https. On `http://localhost` browsers keep no such cookie, so they are named after the port
-    /// (cookies are not told apart by port, and several servers may run side by side).
+    /// With https, `__Host-` cookies. Browsers reject these on `http://localhost`, so there the names contain the port
+    /// instead: cookies are not separated by port, and several servers may run side by side.
     pub fn new(https: bool, port: u16) -> Self {
         let session = if https { "__Host-passmint".to_owned() } else { format!("passmint-dev-{port}") };
         Self {
@@ -30,43 +30,43 @@ impl Cookies {
         }
     }
 
-    /// The session token a request carries.
+    /// The session token of a request.
     pub fn session(&self, headers: &HeaderMap) -> Result<Option<PlainToken>, Failure> {
         Ok(single(headers, &self.session)?.and_then(|value| PlainToken::parse(TokenKind::Session, value)))
     }
 
-    /// The pre-session token a request carries.
+    /// The pre-session token of a request.
     pub fn pre_session(&self, headers: &HeaderMap) -> Result<Option<PlainToken>, Failure> {
         Ok(single(headers, &self.pre_session)?.and_then(|value| PlainToken::parse(TokenKind::PreSession, value)))
     }
 
-    /// Sets the session; `seconds` is its absolute life.
+    /// Sets the session cookie; `seconds` is its absolute lifetime.
     pub fn set_session(&self, token: &PlainToken, seconds: i64) -> Cookie<'static> {
         self.make(&self.session, token.expose(), Some(CookieDuration::seconds(seconds)))
     }
 
-    /// Sets the pre-session, for as long as the browser runs.
+    /// Sets the pre-session cookie, until the browser is closed.
     pub fn set_pre_session(&self, token: &PlainToken) -> Cookie<'static> {
         self.make(&self.pre_session, token.expose(), None)
     }
 
-    /// Takes the session away.
+    /// Clears the session cookie.
     pub fn clear_session(&self) -> Cookie<'static> {
         self.make(&self.session, "", Some(CookieDuration::ZERO))
     }
 
-    /// Sets the browser state (OpenID Connect Session Management §3.2), for as long as the browser runs. Script reads it, in
-    /// frames of other sites too: it is no secret and opens nothing.
+    /// Sets the browser state (OpenID Connect Session Management §3.2), until the browser is closed. Scripts can read
+    /// it, also in frames of other sites. It is not a secret and grants nothing.
     pub fn set_browser_state(&self, state: &str) -> Cookie<'static> {
         self.readable(state, None)
     }
 
-    /// Takes the browser state away.
+    /// Clears the browser state.
     pub fn clear_browser_state(&self) -> Cookie<'static> {
         self.readable("", Some(CookieDuration::ZERO))
     }
 
-    /// The name of the browser state's cookie, for the script that reads it.
+    /// The name of the browser state cookie, for the script that reads it.
     pub fn browser_state_name(&self) -> &str {
         &self.browser_state
     }
@@ -85,19 +85,19 @@ impl Cookies {
     }
 }
 
-/// A cookie of one host alone, that no script reads.
+/// A cookie for one host only that scripts cannot read.
 pub fn guarded(name: &str, value: &str, max_age: Option<CookieDuration>, secure: bool) -> Cookie<'static> {
     let mut cookie = Cookie::new(name.to_owned(), value.to_owned());
     cookie.set_http_only(true);
     cookie.set_secure(secure);
-    // Lax, not Strict: authorization requests arrive from other sites. Origin checks make good what that gives away.
+    // Lax, not Strict: authorization requests arrive from other sites. Origin checks protect what Lax leaves open.
     cookie.set_same_site(SameSite::Lax);
     cookie.set_path("/");
     cookie.set_max_age(max_age);
     cookie
 }
 
-/// The value of a cookie that may come once only: a second one of the same name was planted by a neighbouring host or
+/// The value of a cookie that must be sent only once. A second one with the same name was set by a neighbouring host or
 /// path, and choosing between them would be a guess.
 pub fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Failure> {
     let mut found = None;

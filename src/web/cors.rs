@@ -1,5 +1,5 @@
-//! Cross-origin reading, exactly for the registered origins of clients, never with cookies. Only where apps register
-//! themselves may every page ask: what it is told is for whoever asked.
+//! CORS: the registered origins of clients can read answers, never with cookies. Only the registration endpoints are
+//! open to every origin: their answers are for whoever sent the request, and use no cookie.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,12 +14,12 @@ use crate::domain::client::{Client, ClientKind};
 use crate::web::error::{Failure, Kind};
 use crate::web::origin::origin;
 
-/// Whether apps that are no clients yet may register here, from a page of theirs as well.
+/// Whether apps can register themselves as clients, also from their own pages.
 #[derive(Clone, Copy, Debug)]
 pub struct SelfRegistration(pub bool);
 
-/// Answers preflights, and lets the registered origins of clients read the answers of the paths that are for them. The
-/// handlers still hold each request to the origins of its own client.
+/// Answers preflights, and lets the registered origins of clients read the answers of the paths meant for them. The
+/// handlers still check each request against the origins of its own client.
 pub async fn allow_clients(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -46,11 +46,12 @@ pub async fn allow_clients(
     Ok(response)
 }
 
-/// Holds a request to its own client's pages: the page of another client could read the answer. What comes from any other
-/// origin (an extension, a program in a web view) says no more of itself than what comes from none, and no page reads the answer.
+/// Refuses a request from the page of another client, which could otherwise read the answer. A request from any other
+/// origin (a browser extension, a program in a web view) is treated like one without an origin: no page can read its
+/// answer.
 ///
 /// # Errors
-/// `invalid_request`, for the page of another client.
+/// `invalid_request` if the request comes from the page of another client.
 pub fn hold_to_its_pages(clients: &Clients, client: &Client, headers: &HeaderMap) -> Result<(), Failure> {
     let Some(origin) = origin(headers)? else { return Ok(()) };
     let kinds = [ClientKind::Public, ClientKind::Confidential];
@@ -61,13 +62,13 @@ pub fn hold_to_its_pages(clients: &Clients, client: &Client, headers: &HeaderMap
     Ok(())
 }
 
-/// Whose pages may read the answer to a request, beside our own.
+/// Whose pages may read the answer to a request, in addition to our own.
 enum Readers {
-    /// Nobody's.
+    /// No one's.
     None,
-    /// Those of clients: the origin that asks, if it is one of theirs.
+    /// Those of clients: the requesting origin, if a client registered it.
     Clients(Option<HeaderValue>),
-    /// Everybody's: who registers is no client yet, and shows a permission instead of a cookie.
+    /// Everyone's: an app that registers is not a client yet, and uses a token instead of a cookie.
     Everybody,
 }
 
@@ -104,12 +105,12 @@ fn registered_origin(request: &ServiceRequest) -> Option<HeaderValue> {
     let origin = request.headers().get(header::ORIGIN)?;
     let clients = request.app_data::<web::Data<Arc<Clients>>>()?;
     let kinds: &[ClientKind] = if wants_authentication(request.path()) {
-        // A secret has no business in a page.
+        // A confidential client must not use its secret in a page.
         &[ClientKind::Public]
     } else {
         &[ClientKind::Public, ClientKind::Confidential]
     };
-    // Ceremonies are for origins at which passkeys work.
+    // Ceremonies are only for origins at which passkeys work.
     let owns: Owns = if request.path().starts_with("/oauth/") { Client::owns_page } else { Client::owns_origin };
     clients.any_has_origin(origin.to_str().ok()?, kinds, owns).then(|| origin.clone())
 }
@@ -131,27 +132,27 @@ fn preflight(readers: &Readers) -> HttpResponse {
     response.finish()
 }
 
-/// Whether a success would let somebody else's request through: a proxy that passes the method of a request on with its
-/// question asks with a preflight, too.
+/// Whether a success would let another request through. A proxy that forwards the method of the original request asks
+/// with a preflight, too.
 fn answers_for_others(path: &str) -> bool {
     path == "/v1/forward-auth" || path.starts_with("/v1/forward-auth/")
 }
 
-/// Whether other origins' pages may read a path's answers, as far as they are registered for a client: the paths that
-/// never use a cookie when such a page calls.
+/// Whether pages of other origins can read a path's answers if a client registered them: the paths that ignore cookies
+/// in requests from such pages.
 pub fn is_for_clients(path: &str) -> bool {
     const EXACT: [&str; 5] = ["/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/userinfo", "/v1/passkeys"];
     const BELOW: [&str; 2] = ["/v1/passkeys/", "/v1/bridges/"];
     EXACT.contains(&path) || BELOW.iter().any(|start| path.starts_with(start))
 }
 
-/// Whether a path is one at which confidential clients authenticate.
+/// Whether confidential clients authenticate at a path.
 fn wants_authentication(path: &str) -> bool {
     matches!(path, "/oauth/token" | "/oauth/par" | "/oauth/revoke")
 }
 
-/// Whether a path is one at which an app registers itself, and sees and changes what it registered: by a token, never by a
-/// cookie.
+/// Whether apps register themselves, or read and change their registration, at a path. They do so with a token, never
+/// with a cookie.
 fn is_for_newcomers(path: &str) -> bool {
     path == "/oauth/register" || path.starts_with("/oauth/register/")
 }

@@ -1,7 +1,7 @@
-//! Every error a caller can get, in one table, and its two JSON renderings.
+//! All errors that callers can get, in one table, and their two JSON renderings.
 //!
-//! Rooms have small error enums in their own words and turn them into a [`Failure`] at the edge: a stable [`Kind`], a
-//! sentence that is safe to show, and a private cause that is only logged. The handler's return type picks the
+//! Each room has a small error enum of its own and converts it into a [`Failure`] at the edge: a stable [`Kind`], a
+//! sentence that is safe to show, and a private cause that is only logged. The handler's return type selects the
 //! rendering: [`Problem`] (RFC 9457) or [`OAuthFailure`] (RFC 6749 §5.2). To add an error: one row in `kinds!`.
 
 use std::borrow::Cow;
@@ -19,7 +19,7 @@ use crate::storage::error::in_one_line;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident: $status:literal, $code:literal, $oauth:literal, $title:literal;)*) => {
-        /// What kind of error it is: decides status, code and title.
+        /// The kind of an error, which determines status, code and title.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Kind { $($(#[$doc])* $kind,)* }
 
@@ -33,8 +33,8 @@ macro_rules! kinds {
                 StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
 
-            /// HTTP status of the OAuth rendering: whatever is wrong with a grant is 400 (RFC 6749 §5.2). Only what RFC 6750
-            /// says of bearer tokens keeps its own.
+            /// HTTP status of the OAuth rendering: 400 for every fault of a grant (RFC 6749 §5.2). Only errors that RFC
+            /// 6750 defines for bearer tokens keep their own status.
             pub fn oauth_status(self) -> StatusCode {
                 match self.status() {
                     StatusCode::UNAUTHORIZED if matches!(self, Self::InvalidDpopProof | Self::UseDpopNonce) => {
@@ -74,126 +74,126 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The request makes no sense.
+    /// The request is malformed.
     InvalidRequest: 400, "invalid_request", "invalid_request", "The request could not be understood";
-    /// Everything hostile or broken in a ceremony: one answer for all of it.
+    /// A hostile or broken ceremony. All such cases get the same answer.
     VerificationFailed: 400, "verification_failed", "invalid_grant", "The passkey could not be verified";
-    /// The signature is good but the person was not verified, and must be.
+    /// The signature is valid, but the required user verification is missing.
     UserVerificationMissing: 400, "user_verification_missing", "invalid_grant", "The device did not verify that it is you";
-    /// The ceremony's time is over, or it was answered before.
+    /// The ceremony expired, or was already answered.
     CeremonyExpired: 410, "ceremony_expired_or_used", "invalid_grant", "This ceremony has ended";
-    /// The request, or the browser's answer, comes from an origin that is not on the list.
+    /// The origin of the request, or of the browser's answer, is not allowed.
     WrongOrigin: 403, "wrong_origin", "invalid_grant", "Passkeys do not work from this address";
-    /// Well formed, live challenge, but no such passkey here.
+    /// The answer is well-formed and its challenge is valid, but the passkey is unknown here.
     PasskeyUnknown: 404, "passkey_unknown", "invalid_grant", "This passkey is not known here";
-    /// The person asked to prove themselves has no passkey.
+    /// The user who should authenticate has no passkey.
     NoPasskeyYet: 404, "no_passkey_yet", "invalid_grant", "This account has no passkey yet";
-    /// The passkey is registered already.
+    /// The passkey is already registered.
     CredentialExists: 409, "credential_exists", "invalid_grant", "This passkey is already registered";
-    /// The account is disabled, the passkey is paused, or the client is for the members of groups; told only after proof.
-    /// `reason` says which.
+    /// The account is disabled, the passkey is paused, or the client is only for members of certain groups. `reason`
+    /// says which. Revealed only after the passkey was verified.
     SignInRefused: 403, "sign_in_refused", "access_denied", "Sign-in was refused";
-    /// The passkey is good, and a hook denied the sign-in. `message`, where there is one, is for the person.
+    /// The passkey is valid, but a hook denied the sign-in. `message`, if present, is for the user.
     SignInDenied: 403, "sign_in_denied", "access_denied", "This sign-in is not allowed";
-    /// Nobody is signed in.
+    /// No one is signed in.
     NotSignedIn: 401, "not_signed_in", "invalid_token", "You are not signed in";
-    /// The change needs a verification that is not older than a few minutes.
+    /// The change requires a recent user verification.
     ReauthenticationRequired: 401, "reauthentication_required", "login_required", "Confirm that it is you";
-    /// The caller may not do this.
+    /// The caller is not allowed to do this.
     Forbidden: 403, "forbidden", "access_denied", "Not allowed";
-    /// The request does not come from our own page.
+    /// The request does not come from one of our own pages.
     Csrf: 403, "csrf", "invalid_request", "This page is out of date";
-    /// No sign-up here.
+    /// Sign-up is disabled.
     SignUpClosed: 403, "sign_up_closed", "access_denied", "New accounts cannot be created here";
-    /// Nothing there, or nothing that the caller may know of.
+    /// The object does not exist, or the caller may not know that it does.
     NotFound: 404, "not_found", "invalid_request", "Not found";
-    /// The path exists, the method does not.
+    /// The path exists, but not with this method.
     MethodNotAllowed: 405, "method_not_allowed", "invalid_request", "Method not allowed";
-    /// Nothing left to sign in with.
+    /// The change would leave no way to sign in.
     LastSignInMethod: 409, "last_sign_in_method", "invalid_request", "This is the only way to sign in";
-    /// As many passkeys as one person may have.
+    /// The user already has the maximum number of passkeys.
     TooManyPasskeys: 409, "too_many_passkeys", "invalid_request", "There are too many passkeys";
     /// The body is too large.
     TooLarge: 413, "payload_too_large", "invalid_request", "The request is too large";
-    /// No such action token: forged, altered, or long over.
+    /// The action token does not exist: forged, altered, or long expired.
     ActionTokenUnknown: 403, "action_token_unknown", "access_denied", "There is no such action token";
-    /// The action token is for something else, or somebody else; `reason` says what.
+    /// The action token is for another action or another user; `reason` says which.
     ActionTokenMisused: 403, "action_token_misused", "access_denied", "The action token is not for this";
-    /// The action token has ended; `reason` says why.
+    /// The action token is no longer valid; `reason` says why.
     ActionTokenEnded: 410, "action_token_ended", "access_denied", "The action token has ended";
-    /// The person has a passkey, and the app may not add another.
+    /// The user already has a passkey, and the app may not add another.
     EnrolOverExisting: 409, "enrol_over_existing", "access_denied", "There is already a passkey";
-    /// What a client brings back of an action is not genuine, not its own, too old, or was redeemed before.
+    /// The result of an action that a client presents is not genuine, not its own, too old, or already redeemed.
     ResultRefused: 400, "result_refused", "invalid_grant", "The result was refused";
     /// The headers are too long or too many (RFC 6585 §5).
     HeadersTooLarge: 431, "headers_too_large", "invalid_request", "The headers are too large";
-    /// Not the content type that this path takes.
+    /// The path does not accept this content type.
     UnsupportedMediaType: 415, "unsupported_media_type", "invalid_request", "Unsupported content type";
     /// Too many requests from this network.
     RateLimited: 429, "rate_limited", "temporarily_unavailable", "Too many requests";
-    /// Client unknown, or its authentication failed.
+    /// The client is unknown, or its authentication failed.
     InvalidClient: 401, "invalid_client", "invalid_client", "Client authentication failed";
-    /// Code, refresh token or assertion refused.
+    /// The code, refresh token or assertion was refused.
     InvalidGrant: 400, "invalid_grant", "invalid_grant", "The grant is not valid";
-    /// A device polls, and nobody has answered yet (RFC 8628 §3.5).
+    /// A device polls, and the user has not answered yet (RFC 8628 §3.5).
     AuthorizationPending: 400, "authorization_pending", "authorization_pending", "The person has not answered yet";
     /// A device polls too often (RFC 8628 §3.5).
     SlowDown: 400, "slow_down", "slow_down", "Poll more slowly";
-    /// A device's code is over (RFC 8628 §3.5).
+    /// The device code expired (RFC 8628 §3.5).
     ExpiredToken: 400, "expired_token", "expired_token", "The code has expired";
-    /// The person said no.
+    /// The user denied the request.
     AccessDenied: 403, "access_denied", "access_denied", "Access was denied";
     /// The client may not use this grant.
     UnauthorizedClient: 400, "unauthorized_client", "unauthorized_client", "This client may not do that";
-    /// Only codes are given through the browser.
+    /// The response type is not `code`; only codes are issued through the browser.
     UnsupportedResponseType: 400, "unsupported_response_type", "unsupported_response_type", "Unsupported response type";
-    /// A signed request that cannot be taken (RFC 9101 §7).
+    /// The request object is not acceptable (RFC 9101 §7).
     InvalidRequestObject: 400, "invalid_request_object", "invalid_request_object", "The request object is not valid";
-    /// A reference to a request that cannot be taken (RFC 9101 §7).
+    /// The `request_uri` is not acceptable (RFC 9101 §7).
     InvalidRequestUri: 400, "invalid_request_uri", "invalid_request_uri", "The request_uri is not valid";
-    /// A signed request of a client that cannot sign (OpenID Connect Core §3.1.2.6).
+    /// A signed request from a client that has no keys to sign with (OpenID Connect Core §3.1.2.6).
     RequestNotSupported: 400, "request_not_supported", "request_not_supported", "Signed requests are not supported here";
-    /// Clients do not register themselves by asking for tokens (OpenID Connect Core §3.1.2.6).
+    /// Clients cannot register within an authorization request (OpenID Connect Core §3.1.2.6).
     RegistrationNotSupported: 400, "registration_not_supported", "registration_not_supported", "Clients register elsewhere";
-    /// No such grant type.
+    /// The grant type is not supported.
     UnsupportedGrantType: 400, "unsupported_grant_type", "unsupported_grant_type", "Unsupported grant type";
-    /// Scope unknown, malformed or not allowed.
+    /// The scope is unknown, malformed or not allowed.
     InvalidScope: 400, "invalid_scope", "invalid_scope", "The scope is not allowed";
-    /// Audience or resource unknown or not allowed (RFC 8707, RFC 8693).
+    /// The audience or resource is unknown or not allowed (RFC 8707, RFC 8693).
     InvalidTarget: 400, "invalid_target", "invalid_target", "The audience is not allowed";
-    /// Bearer token missing, malformed, expired or revoked (RFC 6750 §3.1).
+    /// The access token is missing, malformed, expired or revoked (RFC 6750 §3.1).
     InvalidToken: 401, "invalid_token", "invalid_token", "The access token is not valid";
     /// The token lacks a scope (RFC 6750 §3.1).
     InsufficientScope: 403, "insufficient_scope", "insufficient_scope", "The access token lacks a scope";
-    /// A value of an administrative request is not accepted; `errors` names each with its cure.
+    /// A value in an administrative request is not accepted. `errors` lists each with what is wrong and what to do.
     InvalidField: 400, "invalid_field", "invalid_request", "A value is not accepted";
-    /// There is one of this name already.
+    /// An object with this name already exists.
     AlreadyExists: 409, "already_exists", "invalid_request", "It already exists";
-    /// The configuration declares it, so only the configuration changes it.
+    /// The configuration declares the object, so it can be changed only there.
     ManagedByConfiguration: 409, "managed_by_configuration", "invalid_request", "The configuration declares it";
-    /// It was changed since the caller read it.
+    /// The object was changed since the caller read it.
     PreconditionFailed: 412, "precondition_failed", "invalid_request", "It was changed in the meantime";
-    /// A change must say which version it changes.
+    /// The request must name the version that it changes (`If-Match`).
     PreconditionRequired: 428, "precondition_required", "invalid_request", "If-Match is missing";
-    /// The idempotency key belongs to another request.
+    /// The idempotency key was used for another request.
     IdempotencyKeyReused: 422, "idempotency_key_reused", "invalid_request", "This key belongs to another request";
-    /// A redirect URI is not accepted at registration (RFC 7591 §3.2.2).
+    /// A redirect URI was not accepted at registration (RFC 7591 §3.2.2).
     InvalidRedirectUri: 400, "invalid_redirect_uri", "invalid_redirect_uri", "The redirect URI is not accepted";
-    /// A member of a registration is not accepted (RFC 7591 §3.2.2).
+    /// A member of a registration was not accepted (RFC 7591 §3.2.2).
     InvalidClientMetadata: 400, "invalid_client_metadata", "invalid_client_metadata", "The client metadata is not accepted";
-    /// A software statement is not accepted (RFC 7591 §3.2.2).
+    /// A software statement was not accepted (RFC 7591 §3.2.2).
     InvalidSoftwareStatement: 400, "invalid_software_statement", "invalid_software_statement", "The software statement is not accepted";
-    /// DPoP proof missing, malformed, for another request, or used before (RFC 9449 §5, §7.1).
+    /// The DPoP proof is missing, malformed, for another request, or already used (RFC 9449 §5, §7.1).
     InvalidDpopProof: 401, "invalid_dpop_proof", "invalid_dpop_proof", "The DPoP proof is not valid";
-    /// The DPoP proof must repeat a nonce of ours (RFC 9449 §8, §9).
+    /// The DPoP proof must contain a nonce from this server (RFC 9449 §8, §9).
     UseDpopNonce: 401, "use_dpop_nonce", "use_dpop_nonce", "A DPoP nonce is required";
-    /// Our fault and passing: storage, keys.
+    /// A temporary fault of the server: storage, keys.
     Unavailable: 503, "unavailable", "temporarily_unavailable", "Temporarily unavailable";
-    /// Our fault: a defect.
+    /// A defect of the server.
     Internal: 500, "internal", "server_error", "Something went wrong here";
 }
 
-/// An error on its way to a caller.
+/// An error to be sent to a caller.
 #[derive(Debug)]
 pub struct Failure {
     kind: Kind,
@@ -206,7 +206,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// An error with a sentence for the caller: what is wrong and what to do. Never internal.
+    /// An error with a sentence for the caller: what is wrong and what to do. It must not contain internal details.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
@@ -219,71 +219,71 @@ impl Failure {
         }
     }
 
-    /// The same with its cause, which is logged and never answered.
+    /// Adds the cause, which is logged and never sent.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same with a further member of the problem document.
+    /// Adds a member to the problem document.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.extra.insert(name.to_owned(), value);
         self
     }
 
-    /// The same with a `Retry-After`, in seconds.
+    /// Adds a `Retry-After`, in seconds.
     #[must_use]
     pub const fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// The same as a refusal of an access token, with its own `WWW-Authenticate`.
+    /// Makes it a refusal of an access token, with its own `WWW-Authenticate`.
     #[must_use]
     pub fn challenge(mut self, challenge: String) -> Self {
         self.challenge = Some(challenge);
         self
     }
 
-    /// The same with the age of a sign-in that would do, in the challenge (RFC 9470 §3).
+    /// Adds the maximum age of an acceptable sign-in to the challenge (RFC 9470 §3).
     #[must_use]
     pub fn fresh_within(self, age: Duration) -> Self {
         let seconds = age.num_seconds();
         self.challenge(format!(r#"Bearer error="insufficient_user_authentication", max_age="{seconds}""#))
     }
 
-    /// The same with a header of the answer.
+    /// Adds a header to the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some(Box::new((name, value)));
         self
     }
 
-    /// A fault of ours that passes.
+    /// A temporary fault of the server.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Kind::Unavailable, "This cannot be checked right now. It is our fault; please try again.")
             .retry_after(2)
             .because(source)
     }
 
-    /// Its kind.
+    /// The kind of the error.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Its sentence.
+    /// The sentence for the caller.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// Its wait, in seconds.
+    /// The `Retry-After`, in seconds.
     pub const fn wait(&self) -> Option<u64> {
         self.retry_after
     }
 
-    /// Logs the cause, once, at the edge.
+    /// Logs the cause. Called once, at the edge.
     pub fn log(&self) {
         match &self.source {
             Some(source) if self.kind.status().is_server_error() => {
@@ -333,7 +333,8 @@ impl<E: Into<Failure>> From<E> for OAuthFailure {
 }
 
 impl OAuthFailure {
-    /// The answer where no grant is wrong but the place: with HTTP's status, which OAuth would tell as 400.
+    /// The answer to a fault of the path rather than of a grant: it keeps the HTTP status that OAuth would report as
+    /// 400.
     pub fn under_its_own_status(&self) -> HttpResponse {
         let mut response = self.error_response();
         *response.status_mut() = self.0.kind.status();
@@ -377,7 +378,7 @@ impl ResponseError for Problem {
 impl ResponseError for OAuthFailure {
     fn status_code(&self) -> StatusCode {
         match self.0.challenge {
-            // What is wrong with an access token is not what is wrong with a grant.
+            // A fault of an access token is not a fault of a grant.
             Some(_) => self.0.kind.status(),
             None => self.0.kind.oauth_status(),
         }
@@ -393,7 +394,8 @@ impl ResponseError for OAuthFailure {
     }
 }
 
-/// What `error_description` may say: printable ASCII without quotation marks and backslashes (RFC 6749 §5.2).
+/// Replaces what `error_description` cannot contain: only printable ASCII without quotation marks and backslashes is
+/// allowed (RFC 6749 §5.2).
 fn described(detail: &str) -> String {
     let allowed = |c| match c {
         '"' | '\\' => '\'',
@@ -403,7 +405,7 @@ fn described(detail: &str) -> String {
     detail.chars().map(allowed).collect()
 }
 
-/// The headers both renderings share: never cached; a challenge where HTTP wants one; when to come back.
+/// The headers of both renderings: no caching, a challenge where HTTP requires one, and when to retry.
 fn finish(failure: &Failure, status: StatusCode, response: &mut actix_web::HttpResponseBuilder) {
     response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
     if let Some(own) = &failure.challenge {
@@ -459,7 +461,7 @@ mod tests {
         assert_eq!(described("The \"scope\" `a` of\nZoë is \\ no."), "The 'scope' `a` of?Zo? is ' no.");
     }
 
-    /// RFC 6749 §5.2, RFC 6750 §3.1; the rest is HTTP's own.
+    /// RFC 6749 §5.2 and RFC 6750 §3.1; the rest follows HTTP.
     #[test]
     fn the_oauth_rendering_has_the_statuses_of_its_standards() {
         for kind in Kind::ALL {

@@ -1,4 +1,4 @@
-//! Form bodies, read as pairs: a parameter that comes twice is refused, never "the first wins" (RFC 6749 §3.2).
+//! Form bodies, read as pairs. A repeated parameter is refused; the first never silently wins (RFC 6749 §3.2).
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
@@ -7,9 +7,9 @@ use futures_core::future::LocalBoxFuture;
 use super::body::{Body, has_type};
 use super::error::{Failure, Kind, OAuthFailure, Problem};
 
-/// Most parameters one form may have.
+/// Maximum number of parameters in a form.
 const MOST: usize = 64;
-/// What may be sent several times (RFC 8707 §2, RFC 8693 §2.1).
+/// Parameters that can be sent several times (RFC 8707 §2, RFC 8693 §2.1).
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
 /// The parameters of a form, as they were sent. Empty values count as absent (RFC 6749 §3.1).
@@ -32,23 +32,23 @@ impl Form {
         Ok(Self(pairs))
     }
 
-    /// A parameter, if it is there and not empty.
+    /// A parameter, if it is present and not empty.
     pub fn find(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// Every value of a parameter that may be sent several times.
+    /// All values of a parameter that can be sent several times.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.pairs().filter(move |(sent, _)| *sent == name).map(|(_, value)| value)
     }
 
-    /// Every parameter that is not empty, with its value.
+    /// All parameters that are not empty, with their values.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         pairs.filter(|(_, value)| !value.is_empty())
     }
 
-    /// A parameter that must be there.
+    /// A required parameter.
     pub fn get(&self, name: &'static str) -> Result<&str, Failure> {
         self.find(name).ok_or_else(|| Failure::new(Kind::InvalidRequest, format!("The parameter `{name}` is missing.")))
     }
@@ -90,7 +90,7 @@ impl FromRequest for OAuthForm {
     }
 }
 
-/// A form posted to a path of `/v1`, whose refusals are problem documents.
+/// A form posted to a path under `/v1`, whose refusals are problem documents.
 #[derive(Debug)]
 pub struct ApiForm(pub Form);
 
@@ -105,7 +105,7 @@ impl FromRequest for ApiForm {
     }
 }
 
-/// A form posted to an OAuth endpoint that also takes an empty body.
+/// A form posted to an OAuth endpoint that also accepts an empty body.
 #[derive(Debug)]
 pub struct MaybeForm(pub Option<Form>);
 
@@ -126,12 +126,12 @@ impl FromRequest for MaybeForm {
     }
 }
 
-/// A form that another site's page may post: its pairs as they came, for those who judge repeated parameters themselves.
+/// A form that another site's page may post: its pairs as sent, for handlers that judge repeated parameters themselves.
 #[derive(Debug)]
 pub struct ForeignForm(pub Vec<(String, String)>);
 
 impl ForeignForm {
-    /// Reads it. Handlers take it as an argument, and `site::form` tells people what is wrong with it.
+    /// Reads the form. Handlers take it as an argument; `site::form` answers faults with a page.
     pub fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Self, Failure>> + use<> {
         let typed = has_type(request, "application/x-www-form-urlencoded");
         let body = Body::of(request, payload);
@@ -151,7 +151,7 @@ impl ForeignForm {
 pub struct PageForm(pub Form);
 
 impl PageForm {
-    /// Reads it. Handlers take it as an argument, and `site::form` tells people what is wrong with it.
+    /// Reads the form. Handlers take it as an argument; `site::form` answers faults with a page.
     pub fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Self, Failure>> + use<> {
         let typed = has_type(request, "application/x-www-form-urlencoded");
         let body = Body::of(request, payload);

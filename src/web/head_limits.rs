@@ -1,4 +1,4 @@
-//! How much a request's headers may hold. actix-web takes 128 KiB and 96 fields by itself.
+//! Limits for the headers of a request. On its own, actix-web accepts 128 KiB and 96 fields.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -7,12 +7,12 @@ use actix_web::{Error, ResponseError as _};
 
 use super::error::{Failure, Kind, Problem};
 
-/// Most bytes from the request's line to the empty line.
+/// Maximum number of bytes from the request line to the empty line.
 const MOST_BYTES: usize = 16 * 1024;
-/// Most header fields.
+/// Maximum number of header fields.
 const MOST_FIELDS: usize = 64;
 
-/// Refuses what is more, before anything of it is looked at.
+/// Refuses a request over the limits before its content is processed.
 pub async fn refuse(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -25,7 +25,7 @@ pub async fn refuse(
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-/// The length of the header section in its shortest form: one space where any number may stand.
+/// The length of the header section in its shortest form: one space wherever several are allowed.
 fn bytes(request: &ServiceRequest) -> usize {
     const BETWEEN: usize = ": \r\n".len();
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());

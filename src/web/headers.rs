@@ -1,4 +1,4 @@
-//! Headers that every answer carries, errors and assets too.
+//! Headers that every answer has, including errors and assets.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -6,21 +6,23 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICA
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 
-/// Whether answers travel over TLS, at least as far as browsers see.
+/// Whether browsers reach the server over TLS.
 #[derive(Clone, Copy, Debug)]
 pub struct Https(pub bool);
 
-/// Marks an answer that a proxy passes on under the name of another host.
+/// Marks an answer that a proxy forwards under another host name.
 #[derive(Clone, Copy, Debug)]
 struct ForOtherHost;
 
-/// Marks an answer that reaches its caller under the name of another host: what we promise or tell of our own is not for it.
+/// Marks an answer that reaches its caller under another host name. Headers that apply to our own host are not added to
+/// it.
 pub fn for_other_host(mut response: HttpResponse) -> HttpResponse {
     response.extensions_mut().insert(ForOtherHost);
     response
 }
 
-/// Where callers learn who gives tokens for our own APIs (RFC 9728 §5.1): a parameter of every challenge for a token.
+/// The pointer to our protected resource metadata (RFC 9728 §5.1), which tells callers who issues tokens for our own
+/// APIs. It is a parameter of every challenge for a token.
 #[derive(Clone, Debug)]
 pub struct ResourcePointer(pub String);
 
@@ -46,13 +48,13 @@ const ALWAYS: [(&str, &str); 3] = [
     ),
 ];
 
-/// Where the pages of a waiting authorization request are.
+/// The path of the pages of a pending authorization request.
 const INTERACTION: &str = "/oauth/interaction/";
 
-/// For answers that are no page: nothing may be loaded, nobody may frame it.
+/// The policy of answers that are not pages: nothing may be loaded, and no page may frame them.
 const BARE_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Adds what is missing; what a handler set itself stays.
+/// Adds missing headers. Headers that a handler set stay unchanged.
 pub async fn secure(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -70,12 +72,12 @@ pub async fn secure(
     Ok(response)
 }
 
-/// Whether a page keeps the window that opened it. Apps send people to sign in in a popup and wait for it to call back; one
-/// answer on the way that lets go of the window, a redirect too, ends that for good. So all that an authorization request
-/// passes through keeps it, and nothing else does.
+/// Whether a page keeps its reference to the window that opened it. Apps open the sign-in in a popup and wait for it to
+/// call back. A single answer on the way that drops the reference, even a redirect, breaks this for good. So everything
+/// that an authorization request passes through keeps it, and nothing else does.
 fn opener_policy(path: &str, query: &str) -> &'static str {
     let of_a_request = |path: &str| path == "/oauth/authorize" || path.starts_with(INTERACTION);
-    // Whose session ended meanwhile signs in, or confirms, on a page of its own and comes back.
+    // A user whose session ended meanwhile signs in, or confirms, on a separate page and returns.
     let leads_back = ["/", "/confirm"].contains(&path)
         && url::form_urlencoded::parse(query.as_bytes())
             .find(|(name, _)| name == "next")
@@ -92,7 +94,7 @@ fn complete(headers: &mut HeaderMap, https: bool) {
         set_missing(headers, "x-frame-options", "DENY");
     }
     set_missing(headers, "cache-control", "no-store");
-    // Answers that another origin may read by CORS must not forbid what CORS allows.
+    // An answer that CORS lets another origin read must not forbid that here.
     let resource_policy =
         if headers.contains_key("access-control-allow-origin") { "cross-origin" } else { "same-origin" };
     set_missing(headers, "cross-origin-resource-policy", resource_policy);
@@ -101,7 +103,8 @@ fn complete(headers: &mut HeaderMap, https: bool) {
     }
 }
 
-/// Whether the policy lets others frame it. The older header knows no such word, so it is left out there.
+/// Whether the policy allows framing by any page. The older `X-Frame-Options` has no value for that, so it is omitted
+/// then.
 fn may_be_framed(headers: &HeaderMap) -> bool {
     let policy = headers.get("content-security-policy").and_then(|policy| policy.to_str().ok());
     policy.is_some_and(|policy| policy.ends_with("frame-ancestors *"))
@@ -114,18 +117,19 @@ fn set_missing(headers: &mut HeaderMap, name: &'static str, value: &'static str)
     }
 }
 
-/// The policy of the one page that others may frame: it runs its script and does nothing else.
+/// The policy of the one page that other sites may frame: it can run its script and nothing else.
 pub fn framed_policy(nonce: &str) -> String {
     format!("default-src 'none'; script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors *")
 }
 
-/// The policy of a page, with the nonce its script, style and data carry.
+/// The policy of a page, with the nonce of its script, style and data.
 pub fn page_policy(nonce: &str) -> String {
     page_policy_for(nonce, None, &[])
 }
 
-/// The policy of a page that posts a form to an app (`posts_to`, its origin) or tells apps of a logout in unseen frames
-/// (their origins). Origins only: what comes after them would be read as more of the policy.
+/// The policy of a page that posts a form to an app (`posts_to`, its origin) or notifies apps of a logout in hidden
+/// frames (`frames`, their origins). These must be origins only: anything after an origin would be read as part of the
+/// policy.
 pub fn page_policy_for(nonce: &str, posts_to: Option<&str>, frames: &[String]) -> String {
     let posts_to = posts_to.map(|origin| format!(" {origin}")).unwrap_or_default();
     let frames = if frames.is_empty() { String::new() } else { format!("frame-src {}; ", frames.join(" ")) };

@@ -1,7 +1,7 @@
-//! Alive, and ready.
+//! Liveness and readiness.
 //!
-//! Alive means that the process answers. Ready means that it may be sent work: the database answers and has the
-//! same time, keys sign, and no other server would lose its ceremonies.
+//! Live means that the process answers. Ready means that it can be sent requests: the database answers and its clock
+//! agrees, the keys can sign, and no other server would lose its ceremonies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::tokens::Keys;
 use crate::tokens::keys::{Algorithm, Use};
 
-/// What readiness is judged by.
+/// The state that determines readiness.
 pub struct Health {
     keys: Arc<Keys>,
     wanted: Vec<(Use, Algorithm)>,
@@ -24,20 +24,20 @@ pub struct Health {
     stopping: AtomicBool,
 }
 
-/// One condition.
+/// A condition for readiness.
 #[derive(Debug, Serialize)]
 pub struct Check {
     /// The name of the condition.
     pub name: &'static str,
-    /// Does it hold?
+    /// Whether it holds.
     pub ok: bool,
-    /// What is wrong and what to do.
+    /// What is wrong, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
 impl Health {
-    /// Ready as soon as each of the `wanted` keys signs.
+    /// Ready as soon as each of the `wanted` keys can sign.
     pub fn new(keys: Arc<Keys>, wanted: Vec<(Use, Algorithm)>) -> Self {
         Self {
             keys,
@@ -49,32 +49,32 @@ impl Health {
         }
     }
 
-    /// Notes (or lifts) a conflict with another server.
+    /// Sets or clears a conflict with another server.
     pub fn set_conflict(&self, conflict: Option<String>) {
         self.conflict.store(conflict.map(Arc::new));
     }
 
-    /// Notes (or lifts) that the database refuses to write.
+    /// Sets or clears that the database is read-only.
     pub fn set_reads_only(&self, reads_only: bool) {
         self.reads_only.store(reads_only, Ordering::Relaxed);
     }
 
-    /// Notes (or lifts) that the database's clock is another.
+    /// Sets or clears that the database's clock differs from this server's.
     pub fn set_clock(&self, apart: Option<String>) {
         self.clock.store(apart.map(Arc::new));
     }
 
-    /// Whether this server's clock is the database's, as far as is known.
+    /// Whether this server's clock agrees with the database's, as far as is known.
     pub fn has_the_time(&self) -> bool {
         self.clock.load().is_none()
     }
 
-    /// The server is going: no new work.
+    /// Marks the server as shutting down, so that it gets no new requests.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Every condition.
+    /// All conditions.
     pub fn checks(&self) -> Vec<Check> {
         let database = if self.keys.require_fresh().is_err() {
             Some("The database has not answered for 5 seconds; nothing is issued until it does.")
@@ -109,13 +109,15 @@ impl Health {
     }
 }
 
-/// The process answers.
+/// Liveness probe: answers as long as the process runs.
 #[utoipa::path(get, path = "/livez", tag = "Operations", responses((status = 200, description = "`ok`")))]
 pub async fn livez() -> &'static str {
     "ok"
 }
 
-/// Whether the server is ready for requests. Only the administration listener says which condition fails.
+/// Readiness probe: tells whether the server can be sent requests.
+///
+/// Only the administration listener says which condition fails.
 #[utoipa::path(get, path = "/readyz", tag = "Operations", responses((status = 200, description = "`ready`"), (status = 503, description = "`not ready`")))]
 pub async fn readyz(health: web::Data<Health>) -> HttpResponse {
     if health.checks().iter().all(|check| check.ok) {
@@ -125,7 +127,7 @@ pub async fn readyz(health: web::Data<Health>) -> HttpResponse {
     }
 }
 
-/// Every condition, for the administration listener.
+/// All conditions, for the administration listener.
 pub async fn detail(health: web::Data<Health>) -> HttpResponse {
     let checks = health.checks();
     let status = if checks.iter().all(|check| check.ok) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -1,4 +1,4 @@
-//! JSON bodies: the content type, the size and the shape are checked before a handler sees anything.
+//! JSON bodies. Content type, size and shape are checked before a handler runs.
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
@@ -10,16 +10,17 @@ use super::error::{Failure, Kind, Problem};
 use crate::domain::json::is_deeper_than;
 use crate::domain::strict_json::{JsonFault, parse_object};
 
-/// Most objects and arrays within each other.
+/// Maximum nesting depth of objects and arrays.
 const DEEPEST: usize = 16;
 
-/// A JSON body. Anything but `application/json` is 415 (the shapes that a foreign form could send among them), more than
-/// the limit is 413, what nests deeper than `DEEP` or does not fit the type is 400 naming the place.
+/// A JSON body. Any content type other than `application/json` is 415, including those that a form on another site
+/// could send. A body over the size limit is 413. A body that nests deeper than `DEEP` or does not fit the type is 400,
+/// with the place of the fault.
 #[derive(Debug)]
 pub struct Json<T, const DEEP: usize = DEEPEST>(pub T);
 
-/// A JSON body around a credential, which has a stricter reader of its own: what that refuses is a hostile answer and ends its
-/// ceremony, so its depth is not judged before.
+/// A JSON body that contains a credential. The credential has a stricter reader of its own: what that refuses is
+/// hostile and ends the ceremony, so the depth is not checked before.
 pub type Envelope<T> = Json<T, { usize::MAX }>;
 
 impl<T: DeserializeOwned + 'static, const DEEP: usize> FromRequest for Json<T, DEEP> {
@@ -51,7 +52,7 @@ fn require_shallow(most: usize, body: &[u8]) -> Result<(), Problem> {
     if is_deeper_than(most, body) { Err(Problem(Failure::new(Kind::InvalidRequest, words()))) } else { Ok(()) }
 }
 
-/// Refuses a member that is there twice: who checked the request on its way may have read the other one.
+/// Refuses duplicate members: an intermediary that checked the request may have read the other one.
 fn require_unambiguous(body: &[u8]) -> Result<(), Problem> {
     match parse_object(body) {
         Err(JsonFault::Duplicate) => {
@@ -62,7 +63,7 @@ fn require_unambiguous(body: &[u8]) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // serde takes a list for an object, too: its elements in the order of our fields.
+    // serde also accepts a list for a struct, with its elements in the order of the fields.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Problem(Failure::new(Kind::InvalidRequest, "The body is not a JSON object.")));
     }
@@ -74,7 +75,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     })
 }
 
-/// A JSON body that may be left out: nothing sent is `None`, anything else is read as [`Json`] is.
+/// An optional JSON body: an empty body is `None`, anything else is read like [`Json`].
 #[derive(Debug)]
 pub struct OptionalJson<T>(pub Option<T>);
 
@@ -98,7 +99,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
     }
 }
 
-/// serde's message without the values it quotes: those may be secrets, and an answer repeats nothing it was sent.
+/// serde's message without the values that it quotes. They may be secrets, and an answer never repeats what was sent.
 fn in_words(error: &serde_json::Error) -> String {
     let kind = match error.classify() {
         serde_json::error::Category::Io | serde_json::error::Category::Eof => "it ends too early",

@@ -1,7 +1,7 @@
-//! Token buckets by class of route and network of caller.
+//! Rate limits: token buckets by class of route and network of the caller.
 //!
-//! The table of buckets is swept of full ones every minute, so its size follows the callers of the last minutes. The
-//! counts are this server's own; with several servers each allows the whole rate.
+//! Full buckets are removed every minute, so the table holds only the callers of the last minutes. Counts are local to
+//! this server: of several servers, each allows the full rate.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -15,25 +15,25 @@ use super::caller::Network;
 use super::error::{Failure, Kind};
 use crate::domain::id::UserId;
 
-/// What is being limited.
+/// A class of routes with a common limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Beginning a ceremony.
+    /// Starting a ceremony.
     Start,
-    /// Answering one.
+    /// Completing a ceremony.
     Verify,
-    /// The token endpoint, introspection, revocation, bridges, codes of protected hosts.
+    /// The token endpoint, introspection, revocation, administration, bridges, codes for protected hosts.
     Token,
-    /// Asking for an authorization, at the token endpoint's rate, in a bucket of its own.
+    /// Authorization requests, at the rate of the token endpoint but in a separate bucket.
     Authorize,
 }
 
-/// A rate: so many a minute, and so many at once.
+/// A rate limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
-    /// Sustained rate.
+    /// Sustained rate, in requests per minute.
     pub per_minute: u32,
-    /// Size of the bucket.
+    /// Size of the bucket: how many requests can come at once.
     pub burst: u32,
 }
 
@@ -44,22 +44,22 @@ impl Rate {
     }
 }
 
-/// The rate of each kind.
+/// The configured rates.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
-    /// Beginning ceremonies, for each network.
+    /// Starting ceremonies, per network.
     pub start: Rate,
-    /// Answering them, likewise.
+    /// Completing ceremonies, per network.
     pub verify: Rate,
-    /// The token endpoint and its like, likewise.
+    /// The token endpoint and the others of its class, per network.
     pub token: Rate,
-    /// Custom tokens, for each person and bridge.
+    /// Custom tokens, per user and bridge.
     pub mint: Rate,
-    /// Tokens that are presented in vain, for each client, issuer and network.
+    /// Presented tokens that were refused, per client, issuer and network.
     pub failed_exchange: Rate,
 }
 
-/// The limits of one server.
+/// The rate limits of this server.
 pub struct Limits {
     start: DefaultKeyedRateLimiter<Network>,
     verify: DefaultKeyedRateLimiter<Network>,
@@ -67,18 +67,18 @@ pub struct Limits {
     authorize: DefaultKeyedRateLimiter<Network>,
     mint: DefaultKeyedRateLimiter<(UserId, String)>,
     failed_exchange: DefaultKeyedRateLimiter<Presenter>,
-    /// Who presented too much in vain, and until when nothing more of theirs is looked at.
+    /// Presenters with too many refused tokens, and until when their tokens are refused unseen.
     held_off: Mutex<HashMap<Presenter, Instant>>,
     enabled: bool,
 }
 
-/// Who presents tokens, and whose: a client's id, the name of a trusted issuer, and the network that the request came from, so
-/// that nobody who merely names a public client holds it off for others. Client and issuer are names of our own, so that
-/// made-up ones fill no table.
+/// Who presents tokens, and of which issuer: the client's ID, the name of a trusted issuer, and the network of the
+/// request. The network is included so that no one can block a public client for others by naming it. Client and issuer
+/// are names known to us, so that invented names cannot fill the table.
 pub type Presenter = (String, String, Network);
 
 impl Limits {
-    /// Limits at these rates; `enabled: false` lets everything through.
+    /// Limits at these rates. With `enabled: false`, everything is allowed.
     pub fn new(enabled: bool, rates: Rates) -> Self {
         Self {
             start: RateLimiter::keyed(rates.start.quota()),
@@ -92,7 +92,7 @@ impl Limits {
         }
     }
 
-    /// Takes one token from the caller's bucket, or says when there will be one.
+    /// Takes one token from the caller's bucket, or refuses and says when the next is available.
     pub fn check(&self, class: Class, network: Network) -> Result<(), Failure> {
         if !self.enabled {
             return Ok(());
@@ -109,8 +109,8 @@ impl Limits {
         })
     }
 
-    /// Takes one token from the bucket of this person at this bridge: a stolen session must not become a mill of tokens that
-    /// nobody can revoke. Ask it of bridges that there are only, so that made-up names fill no table.
+    /// Takes one token from the bucket of this user at this bridge: a stolen session must not be able to mint unlimited
+    /// tokens that no one can revoke. Call it only for existing bridges, so that invented names cannot fill the table.
     pub fn check_mint(&self, owner: UserId, bridge: &str) -> Result<(), Failure> {
         if !self.enabled {
             return Ok(());
@@ -121,8 +121,8 @@ impl Limits {
         })
     }
 
-    /// Whether a client's tokens of an issuer are looked at now. Asked before they are, so that one that was guessed right is
-    /// refused like the others.
+    /// Refuses if a presenter is currently blocked. Called before a token is checked, so that a token that was guessed
+    /// right is refused like the others.
     pub fn check_presenter(&self, presenter: &Presenter) -> Result<(), Failure> {
         let until = self.held_off.lock().unwrap_or_else(PoisonError::into_inner).get(presenter).copied();
         let wait = until.and_then(|until| until.checked_duration_since(Instant::now()));
@@ -132,7 +132,7 @@ impl Limits {
         }
     }
 
-    /// Counts a token that was presented in vain; `true` when it was one too many, so that the next are not looked at.
+    /// Counts a refused token. Returns `true` if the limit is now exceeded, so that the presenter is blocked.
     pub fn count_in_vain(&self, presenter: &Presenter) -> bool {
         let Err(not_until) = self.failed_exchange.check_key(presenter) else { return false };
         let until = Instant::now() + not_until.wait_time_from(DefaultClock::default().now());
@@ -140,7 +140,7 @@ impl Limits {
         self.enabled
     }
 
-    /// Forgets full buckets. To be called about once a minute.
+    /// Removes full buckets. Call it about once a minute.
     pub fn sweep(&self) {
         for limiter in [&self.start, &self.verify, &self.token, &self.authorize] {
             limiter.retain_recent();

@@ -1,15 +1,15 @@
-//! The sockets that the server listens on.
+//! Listening sockets.
 
 use std::io::{Error, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use rustix::io::Errno;
 
-/// Binds all of these; `key` is the setting that names them. Of the two loopback addresses of a port the second may be
-/// missing: a machine without IPv6 has no `::1`.
+/// Binds all addresses; `key` is the setting that names them. The IPv6 loopback address may fail if the IPv4 one is
+/// listed with the same port: a machine without IPv6 has no `::1`.
 ///
 /// # Errors
-/// What is wrong with the first that cannot be bound, and what to do about it.
+/// What is wrong with the first address that cannot be bound, and what to do.
 pub fn bind_all(addresses: &[SocketAddr], key: &str) -> Result<Vec<TcpListener>, String> {
     let mut bound = Vec::with_capacity(addresses.len());
     for address in addresses {
@@ -27,13 +27,13 @@ pub fn bind_all(addresses: &[SocketAddr], key: &str) -> Result<Vec<TcpListener>,
 /// Binds one address.
 ///
 /// # Errors
-/// What is wrong with it, and what to do about it.
+/// What is wrong with the address, and what to do.
 pub fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, String> {
     listen(address).map_err(|error| refusal(address, key, &error))
 }
 
-/// Whether it does not matter that this one of all addresses cannot be bound: it is the loopback address of IPv6 on a machine
-/// that has none, and that of IPv4 has the same port.
+/// Whether a failure to bind this address can be ignored: it is the IPv6 loopback address on a machine without IPv6,
+/// and the IPv4 loopback address has the same port.
 pub fn may_be_missing(address: SocketAddr, all: &[SocketAddr], error: &Error) -> bool {
     let without =
         error.kind() == ErrorKind::AddrNotAvailable || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT);

@@ -1,4 +1,4 @@
-//! HTTP furniture that every room uses: errors and their renderings, cookies, guards, limits, headers, pages.
+//! HTTP support that every room uses: errors and their renderings, cookies, guards, limits, headers, pages.
 
 pub mod app_data;
 pub mod audit_event;

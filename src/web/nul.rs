@@ -1,4 +1,4 @@
-//! No text of the database holds a NUL, and no name, id or filter of the API does either.
+//! Refuses NUL characters: PostgreSQL cannot store them in text, so no name, ID or filter of the API can contain one.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -7,12 +7,13 @@ use actix_web::{Error, ResponseError as _};
 
 use super::error::{Failure, Kind, Problem};
 
-/// Refuses a NUL in paths and queries of the API, before anything is asked with it.
+/// Refuses a NUL in paths and queries of the API before they are used.
 pub async fn refuse(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    // Decoded: the path may be spelled in several ways, and a NUL in one only, because a bare one is no URI.
+    // The path is decoded, because it can be encoded in several ways. A NUL has only one encoding, because a bare one
+    // is not valid in a URI.
     let path = request.match_info().as_str();
     if request.uri().path_and_query().is_some_and(|target| has_nul(path, target.as_str())) {
         let words = "The address contains a NUL (%00), which no name and no filter has.";
@@ -23,7 +24,7 @@ pub async fn refuse(
 }
 
 fn has_nul(path: &str, target: &str) -> bool {
-    // A proxy passes the query of what is asked about on with its question; it is the app's own.
+    // A proxy forwards the query of the original request, which belongs to the app.
     let is_of_an_app =
         path.strip_prefix("/v1/forward-auth").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     path.starts_with("/v1/") && !is_of_an_app && target.contains("%00")
@@ -45,7 +46,7 @@ mod tests {
             ("/v1/forward-auth", "/v1/forward-auth?q=a%00b", false),
             ("/v1/forward-auth/nginx", "/v1/forward-auth/nginx?q=a%00b", false),
             ("/v1/forward-authors", "/v1/forward-authors?q=a%00b", true),
-            // Apps get their `state` back as they sent it, whatever is in it.
+            // Apps get their `state` back unchanged, whatever it contains.
             ("/oauth/authorize", "/oauth/authorize?state=%00", false),
         ] {
             assert_eq!(has_nul(path, target), refused, "{target}");

@@ -1,11 +1,12 @@
-//! Does a request come from our own pages? (The CSRF rule; OWASP "Verifying Origin With Standard Headers", Fetch Metadata.)
+//! Whether a request comes from our own pages (CSRF protection; OWASP "Verifying Origin With Standard Headers", Fetch
+//! Metadata).
 
 use actix_web::http::header::{COOKIE, HOST, HeaderMap, HeaderValue, ORIGIN};
 use url::{Host, Url};
 
 use super::error::{Failure, Kind};
 
-/// The request's `Origin`, when it has one. Several, or one that is not text, make no sense.
+/// The request's `Origin`, if it has one. Several, or one that is not text, are refused.
 pub fn origin(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let mut values = headers.get_all(ORIGIN);
     let first = values.next();
@@ -17,9 +18,9 @@ pub fn origin(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
         .transpose()
 }
 
-/// Refuses what another site's page could have sent. A browser always says where an unsafe request comes from, so a
-/// request that says neither `Origin` nor `Sec-Fetch-Site` is no browser's. With a cookie it is refused all the same: only
-/// browsers have those of ours, and what a browser said may have been lost on the way.
+/// Refuses a request that another site's page could have sent. A browser always states where an unsafe request comes
+/// from, so a request with neither `Origin` nor `Sec-Fetch-Site` does not come from a browser. It is still refused if
+/// it has a cookie: only browsers have our cookies, and the headers may have been lost on the way.
 pub fn require_same_origin(headers: &HeaderMap, public_origin: &str) -> Result<(), Failure> {
     let refused =
         || Failure::new(Kind::Csrf, "This request did not come from our own page. Reload the page and try again.");
@@ -31,15 +32,15 @@ pub fn require_same_origin(headers: &HeaderMap, public_origin: &str) -> Result<(
     }
 }
 
-/// The origin of a page of ours whose request has no `Origin`, as a GET of the same origin has none: the public one, or
-/// [`another_name`].
+/// The origin of one of our pages whose request has no `Origin`, as is the case for same-origin GET requests: the
+/// public origin, or [`another_name`].
 pub fn of_own_page(headers: &HeaderMap, public_origin: &str) -> String {
     another_name(headers, public_origin).unwrap_or_else(|| public_origin.to_owned())
 }
 
-/// The origin of a page that `Host` proves to be opened where no passkey of this server works: by another name of this very
-/// machine than the public one. Any other `Host` may be what a proxy calls this server, and tells nothing of where the browser
-/// is. Forwarded headers are not read: anybody may send them.
+/// The origin of a page if `Host` proves that no passkey of this server works there: the page was opened under another
+/// name of this machine than the public one. Any other `Host` may be a proxy's name for this server and says nothing
+/// about where the browser is. Forwarded headers are ignored, because anyone can send them.
 pub fn another_name(headers: &HeaderMap, public_origin: &str) -> Option<String> {
     let host = headers.get(HOST)?.to_str().ok()?;
     let public = Url::parse(public_origin).ok()?;

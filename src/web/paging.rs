@@ -1,6 +1,6 @@
-//! Long lists in pages: `limit`, an opaque `cursor`, and the path of the next page.
+//! Pagination: `limit`, an opaque `cursor`, and the path of the next page.
 //!
-//! A cursor names the last thing that was shown, so things that come and go in between neither shift nor repeat a page.
+//! A cursor names the last item shown, so items that are added or removed in between neither shift nor repeat a page.
 
 use std::future::{Ready, ready};
 
@@ -20,22 +20,22 @@ use crate::domain::json::holds_nul;
 use crate::web::error::{Failure, Problem};
 use crate::web::form::Form;
 
-/// Most things on a page.
+/// Maximum page size.
 const MOST: i64 = 200;
-/// Things on a page when nobody says how many.
+/// Default page size.
 const USUAL: i64 = 50;
 
-/// One page of a list.
+/// A page of a list.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
-    /// The things.
+    /// The items on this page.
     pub items: Vec<T>,
-    /// The path of the next page; absent on the last.
+    /// The path of the next page. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
-/// The query of a list: each parameter once.
+/// The query of a list. Each parameter can be sent only once.
 #[derive(Debug)]
 pub struct Query {
     path: String,
@@ -62,12 +62,12 @@ impl Query {
         self.form.find(name)
     }
 
-    /// Refuses parameters that the list does not know: a filter with a slip in its name would show everything.
+    /// Refuses unknown parameters: a misspelled filter would show everything.
     pub fn only(&self, known: &[&str]) -> Result<(), Failure> {
         self.only_of(&[&["limit", "cursor"], known].concat())
     }
 
-    /// The same for a list that always comes whole.
+    /// Like [`only`](Self::only), for a list without paging or filters.
     pub fn none(&self) -> Result<(), Failure> {
         self.only_of(&[])
     }
@@ -79,7 +79,7 @@ impl Query {
                     if known.is_empty() { "leave it out".to_owned() } else { format!("use {}", known.join(", ")) };
                 return Err(wrong_field("query", "has a parameter that this list does not know", cure));
             };
-            // An empty filter, from a variable that is not set, would show everything.
+            // An empty filter, for example from an unset variable, would show everything.
             if value.is_empty() {
                 return Err(wrong_field(name, "is empty", "give it a value, or leave it out"));
             }
@@ -87,7 +87,7 @@ impl Query {
         Ok(())
     }
 
-    /// How many things are wanted.
+    /// The requested page size.
     pub fn limit(&self) -> Result<i64, Failure> {
         let Some(text) = self.find("limit") else { return Ok(USUAL) };
         text.parse()
@@ -96,7 +96,7 @@ impl Query {
             .ok_or_else(|| wrong_field("limit", "is out of range", format!("write a whole number from 1 to {MOST}")))
     }
 
-    /// The thing after which the page begins.
+    /// The item after which the page begins.
     pub fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, Failure> {
         let Some(text) = self.find("cursor") else { return Ok(None) };
         let bytes = URL_SAFE_NO_PAD.decode(text).ok();
@@ -107,7 +107,7 @@ impl Query {
         key.map(Some).ok_or_else(|| wrong_field("cursor", "is none of ours", "follow `next` as it is"))
     }
 
-    /// The page, from one thing more than was wanted.
+    /// The page, made from one item more than requested.
     pub fn page<T, V, K: Serialize>(
         &self,
         mut found: Vec<T>,
@@ -121,7 +121,7 @@ impl Query {
         Ok(Page { items: found.into_iter().map(view).collect(), next })
     }
 
-    /// The path of the page after what this names.
+    /// The path of the page that follows the item named by `key`.
     pub fn path_of_next(&self, key: &impl Serialize) -> String {
         let cursor = URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).unwrap_or_default());
         let kept = url::form_urlencoded::parse(self.text.as_bytes()).filter(|(name, _)| name != "cursor");
@@ -133,7 +133,7 @@ impl Query {
     }
 }
 
-/// A cursor of ours names what was shown, and nothing was made before the year 0.
+/// Whether all times in a cursor are within the years 0 to 9999, as in every cursor that we issue.
 fn is_in_time(value: &Value) -> bool {
     match value {
         Value::String(text) => text.parse::<Time>().map_or(true, |time| (0..=9999).contains(&time.year())),

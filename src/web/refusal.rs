@@ -1,14 +1,14 @@
-//! Why a change is not made: words for the caller, or a fault of the database.
+//! Why a change was not made: a refusal for the caller, or a database error.
 
 use super::error::Failure;
 use crate::storage::StorageError;
 
-/// Why a change is not made; it rolls back what was begun.
+/// Why a change was not made. It rolls back the transaction.
 #[derive(Debug)]
 pub enum Refusal {
-    /// A word for the caller.
+    /// A refusal for the caller.
     Failure(Failure),
-    /// The database.
+    /// A database error.
     Storage(StorageError),
 }
 
@@ -31,7 +31,7 @@ impl From<Failure> for Refusal {
 }
 
 impl Refusal {
-    /// The database's faults apart from words for the caller, for [`Db`](crate::storage::Db), which must learn of them.
+    /// Separates database errors from refusals, for [`Db`](crate::storage::Db), which must learn of them.
     pub fn apart<T>(done: Result<T, Self>) -> Result<Result<T, Failure>, StorageError> {
         match done {
             Ok(done) => Ok(Ok(done)),

@@ -1,7 +1,7 @@
-//! The server's own certificate: read at the start, read again when its files change.
+//! The server's own certificate: read at startup, and reloaded when its files change.
 //!
-//! What must always hold: the pair in use is one that fits together; a new pair that cannot be used changes nothing and is
-//! told once. TLS 1.3 and 1.2 with the ciphers that rustls has, which are all good ones.
+//! What must always hold: certificate and key in use belong together; a new pair that cannot be used changes nothing
+//! and is reported once. TLS 1.3 and 1.2 with the cipher suites of rustls, all of which are secure.
 
 use std::fs;
 use std::path::Path;
@@ -21,17 +21,17 @@ use rustls::{InconsistentKeys, ServerConfig};
 use crate::clock::Time;
 use crate::config::Tls;
 
-/// A certificate with its key, and until when it is good.
+/// A certificate with its key and its expiry.
 struct Pair {
     key: Arc<CertifiedKey>,
     ends: Time,
     for_host: bool,
 }
 
-/// What a file looked like when it was last read.
+/// Modification time and size of both files when they were last read.
 type Stamp = [Option<(SystemTime, u64)>; 2];
 
-/// The certificate in use.
+/// The server's certificate, reloaded when its files change.
 pub struct Certificate {
     files: Tls,
     host: String,
@@ -46,11 +46,11 @@ impl std::fmt::Debug for Certificate {
 }
 
 impl Certificate {
-    /// Reads the pair; `host` is what browsers will look for in it. Gives warnings along, for a certificate that can be
-    /// used and that nobody will trust.
+    /// Reads the pair; `host` is the name that browsers will expect. Also returns warnings about a certificate that can
+    /// be used but that browsers will not trust.
     ///
     /// # Errors
-    /// What is wrong with which file, and what to do.
+    /// Which file is faulty, what is wrong, and what to do.
     pub fn open(files: &Tls, host: &str, now: Time) -> Result<(Arc<Self>, Vec<String>), String> {
         let seen = stamp(files);
         let pair = read(files, host)?;
@@ -64,7 +64,7 @@ impl Certificate {
         Ok((Arc::new(this), warnings))
     }
 
-    /// Reads the files again when they changed.
+    /// Reloads the files if they changed.
     pub fn follow(&self, now: Time) {
         let found = stamp(&self.files);
         if std::mem::replace(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner), found) == found {
@@ -78,15 +78,16 @@ impl Certificate {
                 self.current.store(pair.key);
                 tracing::info!(ends = %pair.ends, "the new TLS certificate is in use");
             }
-            // While one of two files is replaced, they do not fit: the other's change is seen the next time.
+            // While the files are being replaced, they may not match. The change of the second file is noticed next
+            // time.
             Err(error) => tracing::warn!(error, "the new TLS certificate cannot be used; the old one stays in use"),
         }
     }
 
-    /// The settings of the listener.
+    /// The TLS settings of the listener.
     ///
     /// # Errors
-    /// Never with the versions that are named here.
+    /// Never, with these protocol versions.
     pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, rustls::Error> {
         Ok(ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13, &TLS12])?

@@ -1,8 +1,8 @@
-//! Bodies that nobody reads to their end: the connection is closed after the answer.
+//! Closes the connection after the answer if the request body was not read to its end.
 //!
-//! With a length, actix does so by itself. A body in chunks it goes on reading after the answer, without any limit of time,
-//! so a stranger could hold a connection for ever by a byte now and then. It stops once it sees that somebody still holds
-//! the body when the answer is sent; that somebody is here.
+//! For a body with a length, actix does this by itself. A chunked body it continues to read after the answer without a
+//! time limit, so anyone could hold a connection open forever by sending a byte now and then. It stops if the body is
+//! still held when the answer is sent, so this middleware holds it.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -19,10 +19,10 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _};
 use futures_core::Stream;
 
-/// Longer than it takes from a handler's end to the first byte of its answer.
+/// Longer than the time from the end of a handler to the first byte of its answer.
 const HELD_FOR: Duration = Duration::from_secs(1);
 
-/// A body with two holders: the handler, and this middleware.
+/// A body held by both the handler and this middleware.
 #[derive(Clone)]
 struct Shared(Rc<RefCell<Body>>);
 
@@ -41,7 +41,7 @@ impl Stream for Shared {
     }
 }
 
-/// Closes the connection after the answer when a body in chunks was not read to its end.
+/// Closes the connection after the answer if a chunked body was not read to its end.
 pub async fn close(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,

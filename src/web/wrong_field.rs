@@ -1,13 +1,13 @@
-//! Values of a request that are not accepted, each by name and with its cure.
+//! Request values that are not accepted, each with its name, what is wrong and what to do.
 
 use serde_json::{Value, json};
 
 use super::error::{Failure, Kind};
 
-/// One value that is not accepted.
+/// A value that is not accepted.
 #[derive(Clone, Debug)]
 pub struct WrongField {
-    /// Its name, in the words of the request.
+    /// The name of the value, as in the request.
     pub field: String,
     /// What is wrong with it.
     pub what: String,
@@ -15,7 +15,7 @@ pub struct WrongField {
     pub cure: String,
 }
 
-/// Refuses values, each by name and with its cure.
+/// Refuses values, each with its name, what is wrong and what to do.
 pub fn wrong_fields(fields: &[WrongField]) -> Failure {
     let sentence = fields.iter().map(|one| format!("`{}` {}; {}.", one.field, one.what, one.cure));
     let errors: Vec<Value> =

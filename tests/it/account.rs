@@ -1,5 +1,5 @@
-//! What an app's access token tells of a person's account, what it does there, and what is taken from an app while it redeems
-//! a code.
+//! What an app's access token reads and does in a person's account, and what is taken from an app while it redeems a
+//! code.
 
 use std::time::Duration as Real;
 
@@ -43,7 +43,7 @@ fn an_app_is_told_what_userinfo_tells_it() {
     assert_eq!(browser.get("/v1/me").expect(200).json(), own, "their own page has all");
 }
 
-/// The answer of a ceremony tells an app no more than the tokens in it.
+/// The response to a ceremony tells an app no more than its tokens do.
 #[test]
 fn a_ceremony_tells_an_app_what_userinfo_tells_it() {
     let app = TestApp::spawn();
@@ -80,7 +80,7 @@ fn an_app_ends_its_own_session_and_no_browsers() {
     assert!(is_signed_in(&mut browser));
 }
 
-/// Who presses twice, or in two tabs, is told that it is done; of other people's things nobody learns more.
+/// Pressing twice, or in two tabs, shows that it is done; nobody learns anything about other people's things.
 #[test]
 fn removing_what_is_gone_leads_to_the_list() {
     let app = oidc::app();
@@ -112,7 +112,7 @@ fn removing_what_is_gone_leads_to_the_list() {
     assert_eq!(id_of(stranger.get("/v1/passkeys"), "passkeys", 0), strangers, "it is still there");
 }
 
-/// Whoever was signed out meanwhile comes back to the page that they were on.
+/// Someone whose session ended in the meantime returns to the page they were on.
 #[test]
 fn a_form_of_a_session_that_ended_leads_back_to_its_page() {
     let app = oidc::app();
@@ -152,7 +152,7 @@ fn a_name_that_cannot_be_seen_is_told_from_a_long_one() {
     assert_eq!(browser.get("/v1/passkeys").expect(200).json()["passkeys"][0]["name"], persian);
 }
 
-/// A family of the same name that is not written yet: whoever redeems the code waits for it, with everything else done.
+/// An uncommitted family with the same id: the redemption of the code waits for it, with everything else done.
 const HOLD: &str = "BEGIN;
     INSERT INTO refresh_tokens (family, user_id, session_id, client_id, scope, audience, leaf_digest, leaf_key,
         leaf_issued_at, leaf_expires_at, created_at, ends_at)
@@ -162,7 +162,7 @@ const HOLD: &str = "BEGIN;
 const WAITING: &str =
     "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
-/// Holds a redemption up before its end until another request waits too, or is done; gives both answers.
+/// Holds a redemption just before its end until another request waits too, or is done. Returns both replies.
 fn while_it_is_redeemed(app: &TestApp, code: &str, meanwhile: Request) -> (Reply, Reply) {
     let mut holder = PgConnection::establish(app.database_url()).unwrap();
     holder.batch_execute(HOLD).unwrap();
@@ -186,7 +186,7 @@ fn code_of(browser: &mut Browser) -> String {
     allow(browser, &Ask::of("shop").with("scope", "openid offline_access"))
 }
 
-/// Whichever comes first: an app has nothing of somebody who took back what they allowed it.
+/// In either order, an app keeps nothing of a person who withdrew their consent.
 #[test]
 fn a_consent_is_taken_back_while_its_code_is_redeemed() {
     let app = oidc::app();
@@ -199,7 +199,7 @@ fn a_consent_is_taken_back_while_its_code_is_redeemed() {
     assert_eq!(app.count("SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NULL"), 0);
 }
 
-/// A session that begins at the moment when all others end is one of them.
+/// A session that begins while all other sessions are being ended is ended too.
 #[test]
 fn all_others_end_while_one_begins() {
     let app = oidc::app();

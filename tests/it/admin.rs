@@ -1,4 +1,4 @@
-//! Administration over HTTP. [`Ops`] is an operator's program: a confidential client with tokens of its own.
+//! Administration over HTTP. [`Ops`] is an operator's program: a confidential client with its own tokens.
 
 mod bridges;
 mod clients;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Options, Reply, Request, TestApp, master_key_file};
 
-/// A confidential client that may administer, and one that may not any more once a test disables it.
+/// A confidential client that may administer, and one that no longer may once a test disables it.
 const CONFIG: &str = r#"
 [clients.ops]
 kind = "confidential"
@@ -48,7 +48,7 @@ impl Ops {
         Self { app, token }
     }
 
-    /// The same beside more of a configuration.
+    /// The same with additional configuration.
     pub fn with_config(more: &str) -> Self {
         let app = TestApp::with(&Options { config: &format!("{CONFIG}\n{more}"), ..Options::default() });
         let token = granted(&app, "admin");
@@ -73,7 +73,7 @@ impl Ops {
         self.request("POST", path).json(body).send()
     }
 
-    /// A change of the version that is there now.
+    /// Changes the current version.
     pub fn patch(&self, path: &str, body: &Value) -> Reply {
         let etag = self.get(path).expect(200).header("etag").expect("a version").to_owned();
         self.request("PATCH", path).header("If-Match", &etag).json(body).send()
@@ -83,12 +83,12 @@ impl Ops {
         self.request("DELETE", path).send()
     }
 
-    /// A confidential client that was made by administration.
+    /// Creates a confidential client by administration.
     pub fn make_client(&self, id: &str, definition: &Value) -> Value {
         self.post("/v1/admin/clients", &json!({ "id": id, "definition": definition })).expect(201).json()
     }
 
-    /// A person who was made by administration; gives the path.
+    /// Creates a person by administration. Returns the path.
     pub fn make_person(&self, body: &Value) -> String {
         let made = self.post("/v1/admin/users", body).expect(201);
         made.header("location").expect("a place").to_owned()
@@ -109,12 +109,13 @@ pub fn granted(app: &TestApp, scope: &str) -> String {
     reply["access_token"].as_str().expect("a token").to_owned()
 }
 
-/// A client's token for itself as no grant would give it, signed with the server's own key.
+/// A client's own token as no grant would issue it, signed with the server's key.
 pub fn own_token(app: &TestApp, client: &str, scope: &str) -> String {
     token(app, &json!({ "sub": client, "client_id": client, "scope": scope }))
 }
 
-/// A person's access token, by what `/v1/session` told of their session: a code would have given it at that moment.
+/// A person's access token, made from what `/v1/session` reports: the token that a code would have given at that
+/// moment.
 pub fn person_token(app: &TestApp, seen: &Value, scope: &str) -> String {
     let session = &seen["session"];
     let auth_time = session["authTime"].as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok()).expect("a time");

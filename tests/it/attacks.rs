@@ -1,4 +1,4 @@
-//! Attacks on the authorization code flow that take more than one party (RFC 9700 §4), and what a page lets leak.
+//! Attacks on the authorization code flow that involve several parties (RFC 9700 §4), and what a page could leak.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::oidc::{self, Ask, CHALLENGE, VERIFIER, present, redemption};
 use crate::support::tokens::{Tokens, basic, claims};
 use crate::support::{API_SECRET, Browser, Options, TestApp};
 
-/// What an app of ours holds between its request and the answer.
+/// What one of our apps holds between its request and the response.
 struct Flow {
     ask: Ask,
     verifier: String,
@@ -23,7 +23,7 @@ impl Flow {
     }
 }
 
-/// Check 53: a code of the victim's flow, brought to the app in the attacker's own session.
+/// Check 53: a code from the victim's flow, brought to the app in the attacker's own session.
 #[test]
 fn a_code_of_another_flow_is_of_no_use() {
     let app = oidc::app();
@@ -37,10 +37,10 @@ fn a_code_of_another_flow_is_of_no_use() {
         .map(|(name, value)| (*name, if *name == "code_verifier" { attacker.verifier.as_str() } else { value }))
         .collect();
     app.request("POST", "/oauth/token").form(&swapped).send().expect_oauth(400, "invalid_grant");
-    // And the attempt burns it for everybody.
+    // The attempt also uses the code up for everybody.
     present(&app, "spa", &stolen).expect_oauth(400, "invalid_grant");
 
-    // A confidential client without PKCE notices by the nonce: it is always the one of the flow that the code is from.
+    // A confidential client without PKCE notices it by the nonce, which is always that of the flow the code comes from.
     let plain = Flow::of("house", "-", "-");
     let code = plain.ask.clone().without_pkce().send(&mut victim).back().code();
     let mut form = redemption("house", &code, "https://house.example/cb");
@@ -49,7 +49,7 @@ fn a_code_of_another_flow_is_of_no_use() {
     assert_eq!(claims(&Tokens::of(&told).id)["nonce"], plain.nonce.as_str());
 }
 
-/// Check 12 (RFC 9207): whatever comes back names its issuer, so that an app with two of them notices a mix-up.
+/// Check 12 (RFC 9207): every response names its issuer, so that an app with two issuers notices a mix-up.
 #[test]
 fn every_answer_names_its_issuer() {
     let (honest, other) = (oidc::app(), oidc::app());
@@ -70,7 +70,7 @@ fn every_answer_names_its_issuer() {
         let signed = Ask::of("house").with("response_mode", "jwt").send(&mut browser).back();
         assert_eq!(claims(signed.get("response").expect("a signed answer"))["iss"], app.origin.as_str());
     }
-    // And the code of one is nothing to the other.
+    // A code of one issuer is worthless at the other.
     let (mut browser, _) = honest.person();
     let code = Ask::of("house").send(&mut browser).back().code();
     present(&other, "house", &code).expect_oauth(400, "invalid_grant");
@@ -103,7 +103,8 @@ fn the_claims_parameter_raises_nothing() {
     assert_eq!(claims(&tokens.id).get("scope"), None);
 }
 
-/// Check 8 (RFC 9700 §4.12): after a form a browser goes on with GET, so that nobody else is posted what was in it.
+/// Check 8 (RFC 9700 §4.12): after a form, a browser continues with GET, so that nobody else is sent what was in the
+/// form.
 #[test]
 fn after_a_form_a_browser_goes_on_with_get() {
     let app = oidc::app();
@@ -118,7 +119,7 @@ fn after_a_form_a_browser_goes_on_with_get() {
         ("/oauth/logout", &[("client_id", "house")]),
         ("/signout", &[("decision", "stay")]),
         ("/signout", &[]),
-        // Signed out by now, so to the sign-in first.
+        // Signed out by now, so it goes to the sign-in first.
         (waiting.as_str(), &[("decision", "continue")]),
     ] {
         let reply = browser.submit(&page, path, fields);
@@ -129,7 +130,7 @@ fn after_a_form_a_browser_goes_on_with_get() {
     }
 }
 
-/// Check 60: one answer for an unknown client and a wrong secret, and nobody is locked out from elsewhere.
+/// Check 60: an unknown client and a wrong secret get the same answer, and guessing elsewhere locks nobody out.
 #[test]
 fn guessing_secrets_tells_nothing_and_locks_nobody_out() {
     let settings = [
@@ -154,12 +155,12 @@ fn guessing_secrets_tells_nothing_and_locks_nobody_out() {
     assert_eq!(basic("api").body, basic("nobody").body);
     let attempts = (0..40).map(|_| ask("203.0.113.1", "house", "guess").status).collect::<Vec<_>>();
     assert!(attempts.contains(&429), "guesses are slowed down: {attempts:?}");
-    // The client itself, elsewhere, is not in the attacker's bucket.
+    // The client itself, at another address, does not share the attacker's bucket.
     ask("198.51.100.7", "house", API_SECRET).expect_oauth(400, "invalid_grant");
 }
 
-/// Check 26 and 27 (RFC 9700 §4.2, §4.16): nobody frames a page, and nothing on it is fetched from others, so no address
-/// that holds a code or handle leaks.
+/// Check 26 and 27 (RFC 9700 §4.2, §4.16): no page can be framed, and none fetches anything from other sites, so no
+/// address that contains a code or handle leaks.
 #[test]
 fn no_page_fetches_from_others() {
     let app = oidc::app();
@@ -181,7 +182,7 @@ fn no_page_fetches_from_others() {
         assert!(page.header("content-security-policy").is_some_and(|rules| rules.contains("frame-ancestors 'none'")));
         assert!(page.header("content-type").is_some_and(|media| media.starts_with("text/html")), "{}", page.body);
         for tag in page.body.split('<').filter_map(|rest| rest.split_once('>')).map(|(tag, _)| tag) {
-            // Links and forms go where a person sends them; these are fetched by themselves.
+            // Links and forms go where a person sends them; these elements are fetched automatically.
             if !["script", "img", "link", "iframe", "source", "video", "audio", "object", "embed"]
                 .iter()
                 .any(|name| tag.split_whitespace().next() == Some(name))

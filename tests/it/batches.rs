@@ -1,4 +1,4 @@
-//! What is asked of the database together: nobody is lost, nobody is held up by another, and it is less work.
+//! Batched queries: nobody is lost, nobody is delayed by another, and it is less work.
 
 use std::sync::mpsc;
 use std::time::Duration as Real;
@@ -11,11 +11,11 @@ use passmint::storage::StorageError;
 use crate::support::TestApp;
 use crate::support::tokens::{at_once, within};
 
-/// How many wait for a lock.
+/// How many connections wait for a lock.
 pub const LOCKED: &str =
     "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
-/// An event about something of this name.
+/// An event with this subject.
 fn event(app: &TestApp, subject: String) -> Event {
     Event { subject: Some(subject), ..Event::new(EventKind::SignedOut, app.clock.now(), &Provenance::default()) }
 }
@@ -69,7 +69,7 @@ fn what_is_ready_on_one_thread_is_asked_together() {
     assert_eq!(app.count(statements), 1, "one statement for 20 questions");
 }
 
-/// A text that PostgreSQL cannot hold spoils the batch that it is in.
+/// A text that PostgreSQL cannot hold fails the batch that it is in.
 #[test]
 fn one_that_cannot_be_written_takes_nobody_with_it() {
     let app = TestApp::spawn();

@@ -1,10 +1,10 @@
-//! Behaviours that the product was asked for and that no other file is about; the table is docs/reference/seed-table.md.
+//! Required behaviours that no other file covers; the table is docs/reference/seed-table.md.
 
 use serde_json::{Value, json};
 
 use crate::support::{Options, TestApp};
 
-/// Check 3.8: libraries of versions with a known hole, or none at all, are not in what is built.
+/// Check 3.8: libraries with a known vulnerability, or excluded altogether, are not in what is built.
 #[test]
 fn no_library_with_a_known_hole_is_locked() {
     let lock = include_str!("../../Cargo.lock");
@@ -56,7 +56,7 @@ fn options_carry_the_choices_of_the_configuration_and_of_the_request() {
         app.browser().post("/v1/passkeys/registration/options", &request).expect_problem(400, "invalid_request");
     };
     refused(&app, json!({ "hints": ["hybrid"] }));
-    // What the operator decided, no request lifts.
+    // No request overrides what the operator decided.
     refused(&app, json!({ "attachment": "cross-platform" }));
     refused(&app, json!({ "hints": ["security-key"] }));
 
@@ -73,7 +73,7 @@ fn options_carry_the_choices_of_the_configuration_and_of_the_request() {
     assert_eq!(made["publicKey"]["authenticatorSelection"]["authenticatorAttachment"], "cross-platform");
 }
 
-/// Where keys are not wanted, our own page offers none.
+/// Where security keys are not wanted, our own page offers none.
 #[test]
 fn the_page_of_passkeys_offers_what_may_be_made() {
     for (attachment, offered) in [("any", true), ("cross-platform", true), ("platform", false)] {
@@ -86,7 +86,7 @@ fn the_page_of_passkeys_offers_what_may_be_made() {
     }
 }
 
-/// WebAuthn Level 3 §5.8.4: words for transports that nobody here knows are kept, and given back.
+/// WebAuthn Level 3 §5.8.4: unknown transport names are kept, and returned.
 #[test]
 fn transports_are_given_back_as_they_came() {
     let app = TestApp::spawn();

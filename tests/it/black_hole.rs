@@ -1,5 +1,6 @@
-//! A database that no longer answers and does not say so: a machine that lost its power, a firewall that forgot a
-//! connection. Bytes go out and nothing comes back, so nobody is told of an error. And one whose answer is lost on the way.
+//! A database that stops answering without closing its connections, as when a machine loses power or a firewall forgets
+//! a connection: bytes go out, nothing comes back, and no error is reported. Also a database whose answer is lost on
+//! the way.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,14 +14,14 @@ use diesel::RunQueryDsl as _;
 use crate::support::tokens::{Tokens, at_once};
 use crate::support::{Options, PRODUCT_LIMITS, Request, TestApp};
 
-/// The longest that anybody is kept waiting: 2 s for a connection, 2 s for a statement, 1 s for the way, and as much again
-/// for a slow machine; without a bound it would be minutes.
+/// The longest that anybody may be kept waiting: 2 s for a connection, 2 s for a statement, 1 s for the round trip, and
+/// as much again for a slow machine. Without a limit it would be minutes.
 const PATIENCE: Duration = Duration::from_secs(12);
 
-/// Whether what was asked for is done.
+/// Whether the work was done.
 type Done = Box<dyn Fn() -> bool + Send>;
 
-/// A TCP port before PostgreSQL's socket, which on command swallows all that is sent, or loses answers.
+/// A TCP proxy in front of PostgreSQL's socket that can be told to swallow everything sent, or to lose answers.
 struct Hole {
     port: u16,
     swallows: Arc<AtomicBool>,
@@ -38,7 +39,7 @@ impl Hole {
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 if swallowing.load(Ordering::SeqCst) {
-                    // Never answered and never closed, not even when the database is back.
+                    // Never answered and never closed, even after the database is back.
                     std::mem::forget(client);
                     continue;
                 }
@@ -55,12 +56,12 @@ impl Hole {
         Self { port, swallows, loses, open }
     }
 
-    /// From now on nothing is answered, on no connection, old or new.
+    /// From now on nothing is answered, on any connection, old or new.
     fn swallow(&self) {
         self.swallows.store(true, Ordering::SeqCst);
     }
 
-    /// From now on answers are lost, and their connections with them, once this is done.
+    /// From now on, once `done` holds, answers are lost together with their connections.
     fn lose_answers_once(&self, done: impl Fn() -> bool + Send + 'static) {
         *self.loses.lock().unwrap() = Some(Box::new(done));
     }
@@ -69,7 +70,7 @@ impl Hole {
         *self.loses.lock().unwrap() = None;
     }
 
-    /// The database is back, and says of the connections it once had that they are lost.
+    /// The database is back, and closes the connections it had before.
     fn reopen(&self) {
         self.swallows.store(false, Ordering::SeqCst);
         for client in self.open.lock().unwrap().drain(..) {
@@ -78,7 +79,7 @@ impl Hole {
     }
 }
 
-/// Passes bytes on until either side ends.
+/// Forwards bytes until either side ends.
 fn pass(mut from: impl Read, mut to: impl Write, swallows: &AtomicBool) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
@@ -88,7 +89,7 @@ fn pass(mut from: impl Read, mut to: impl Write, swallows: &AtomicBool) {
     }
 }
 
-/// Passes answers on; where one is to be lost, the connection ends instead.
+/// Forwards answers; an answer that is to be lost ends the connection instead.
 fn pass_back(mut from: UnixStream, mut to: TcpStream, swallows: &AtomicBool, loses: &Mutex<Option<Done>>) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
@@ -102,7 +103,7 @@ fn pass_back(mut from: UnixStream, mut to: TcpStream, swallows: &AtomicBool, los
     }
 }
 
-/// A server whose database is behind a hole, beside one that reaches it.
+/// A server whose database is behind a hole, sharing it with one that reaches it directly.
 fn behind_a_hole(inner: &TestApp, more: &[(&str, &str)]) -> (Hole, TestApp) {
     let url = inner.database_url();
     // postgres://user@/database?port=5432&host=directory
@@ -165,8 +166,8 @@ fn a_database_that_swallows_everything_is_503_in_time() {
     person.get("/v1/session").expect(200);
 }
 
-/// The connection is lost between a commit and its answer, so that only the database knows that it was done. Whoever asks again
-/// gets what was made then, or is refused; nothing is made twice, and what is written down is what was done.
+/// The connection is lost between a commit and its answer, so that only the database knows that the work was done. A
+/// retry returns what was made then, or is refused; nothing is made twice, and the audit trail records what was done.
 #[test]
 fn a_commit_whose_answer_is_lost_counts_once() {
     let inner = inner();

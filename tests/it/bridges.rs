@@ -1,5 +1,5 @@
-//! Bridges over HTTP: custom tokens by ceremony and by request, who may mint, what the target sees, and that we never take
-//! such a token back.
+//! Bridges over HTTP: custom tokens by ceremony and by request, who may mint, what the target sees, and that we never
+//! accept such a token ourselves.
 
 use std::time::Duration as Real;
 
@@ -132,7 +132,7 @@ fn token(reply: Reply) -> String {
     reply.expect(200).json()["token"].as_str().unwrap().to_owned()
 }
 
-/// Verifies as the target would, with the bridge's published keys.
+/// Verifies a token as the target would, with the bridge's published keys.
 fn checked(app: &TestApp, bridge: &str, token: &str) -> Map<String, Value> {
     let set = app.request("GET", &format!("/v1/bridges/{bridge}/jwks.json")).send().expect(200);
     let keys = KeySet::parse(set.body.as_bytes()).expect("a key set");
@@ -195,7 +195,7 @@ fn a_token_comes_by_ceremony_by_cookie_and_by_access_token() {
     assert_eq!(app.count(told), 3, "each event says who, where and which bridge");
 }
 
-/// Whatever a template may name has its value for somebody of whom it is known: a fact that no person ever has would pass
+/// Every fact that a template may name has a value for a person who has it: a fact that no person ever has would pass
 /// every check of the template and then refuse everybody.
 #[test]
 fn every_fact_reaches_the_token_of_a_person_who_has_it() {
@@ -246,7 +246,8 @@ fn every_fact_reaches_the_token_of_a_person_who_has_it() {
     assert_eq!(by_our_pages["told"]["grant_audience"], json!([]), "a cookie is no access token");
 }
 
-/// What the operator keeps of a person is in their token, by each way to ask; what does not fit the template mints nothing.
+/// A person's attributes are in their token, however it is requested; an attribute that does not fit the template mints
+/// nothing.
 #[test]
 fn attributes_reach_the_token() {
     let app = spawn();
@@ -284,7 +285,7 @@ fn attributes_reach_the_token() {
         told(&by_cookie(&mut browser, "kept"), name, 403, "forbidden");
         told(&by_ceremony(&app, &mut passkey, "kept"), name, 403, "forbidden");
     }
-    // Written past this server: no token is made of half of what is there.
+    // Written by something other than this server: no token is made from half of what is stored.
     keep(json!({ "tenant": "acme", "limits": { "seats": 3 } }));
     told(&by_cookie(&mut browser, "kept"), "what no attribute can be", 503, "unavailable");
     assert_eq!(app.events("bridge.minted"), 4);
@@ -365,7 +366,7 @@ fn who_may_not_mint() {
     assert_eq!(app.events("bridge.minted"), 1);
 }
 
-/// What the caller says reaches the token only as the bridge declares it, by each way to ask.
+/// What the caller supplies reaches the token only as the bridge declares it, however the token is requested.
 #[test]
 fn inputs_are_what_the_bridge_declares() {
     let app = spawn();
@@ -415,7 +416,7 @@ fn inputs_are_what_the_bridge_declares() {
     assert_eq!(app.events("bridge.minted"), minted + 1);
 }
 
-/// A client that may use every bridge may use one that names its scope.
+/// A client that may use every bridge may also use one by naming its scope.
 #[test]
 fn every_bridge_is_also_one_that_asks_for_its_scope() {
     let app = spawn();
@@ -468,7 +469,8 @@ fn an_old_sign_in_is_renewed_by_a_step_up() {
     told(&reply, "a refresh is no sign-in", 401, "reauthentication_required");
 }
 
-/// A token of a browser's session is not renewed by what its person does in the browser: who holds it may be somebody else.
+/// An access token of a browser session does not become fresh by what its person does in the browser: its holder may be
+/// somebody else.
 #[test]
 fn an_access_token_is_as_old_as_its_own_sign_in() {
     let app = spawn();
@@ -521,7 +523,7 @@ fn a_missing_key_is_a_sanitised_503_and_signs_nobody_in() {
     let sessions = app.count("SELECT count(*) AS n FROM sessions");
     let begun = begin(&app, "web", "target").expect(200).json();
     app.sql(
-        // The server would make another one at once.
+        // Otherwise the server would create another key at once.
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no key''; END';
          CREATE TRIGGER refuse BEFORE INSERT ON signing_keys FOR EACH ROW EXECUTE FUNCTION refuse();
          UPDATE signing_keys SET revoked_at = now() WHERE purpose = 'bridge:target';
@@ -547,7 +549,7 @@ fn a_missing_key_is_a_sanitised_503_and_signs_nobody_in() {
     token(by_cookie(&mut browser, "fresh"));
 }
 
-/// A throw-away service account: its file and its public key.
+/// A temporary service account: its file and its public key.
 fn service_account() -> (tempfile::NamedTempFile, RsaKeyPair) {
     let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
@@ -594,7 +596,7 @@ fn a_firebase_token_is_what_google_takes() {
     keys.expect_problem(404, "not_found");
 }
 
-/// Whoever looks for the key of a token's header must find it, also where the configuration names it.
+/// A verifier that looks up the key named in a token's header must find it, even if the configuration names the key.
 #[test]
 fn an_imported_key_is_published_under_the_kid_that_tokens_say() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,7 +1,8 @@
 //! The pages in a real browser, against the real server: headless Chromium with a virtual authenticator.
 //!
-//! [`Desk`] is somebody in front of a browser. After signing out prompts wait, as in life, so that a test can look at the
-//! page before it says `desk.touches()`. Each test fails on any error in the console that it did not announce.
+//! [`Desk`] is a person in front of a browser. After signing out, prompts wait for the person as in reality, so that a
+//! test can look at the page before it calls `desk.touches()`. Each test fails on any error in the console that it did
+//! not announce.
 
 mod account;
 mod approve;
@@ -20,10 +21,10 @@ use std::ops::Deref;
 use crate::support::TestApp;
 use crate::support::webdriver::{Chromium, Device};
 
-/// The words of the one button.
+/// The text of the sign-in button.
 const BUTTON: &str = "Continue with a passkey";
 
-/// Somebody in front of a browser, on a computer with a passkey manager.
+/// A person in front of a browser, on a computer with a passkey manager.
 struct Desk {
     browser: Chromium,
     device: String,
@@ -49,7 +50,7 @@ impl Desk {
     /// Another browser of the same person, signed in with a copy of the passkey.
     fn beside(&self, app: &TestApp) -> Self {
         let other = Self::new(app);
-        // Else autofill takes the passkey by itself, now and then before the button is pressed.
+        // Otherwise autofill sometimes takes the passkey by itself before the button is pressed.
         other.hold_prompts(true);
         other.copy_passkey(&other.device, &self.own_passkeys()[0]);
         other.goes_to("/");
@@ -74,7 +75,7 @@ impl Desk {
         self.open(&format!("{}{path}", self.origin));
     }
 
-    /// Signs out and goes back to the sign-in page, where prompts wait from now on.
+    /// Signs out and returns to the sign-in page, where prompts wait from now on.
     fn signs_out(&self) {
         self.press("Sign out");
         self.arrives_at("/signed-out");
@@ -83,7 +84,7 @@ impl Desk {
         self.arrives_at("/");
     }
 
-    /// Leaves the answers to a security key.
+    /// Lets only a security key answer.
     fn prefers_the_key(&self) {
         self.touch(&self.device, false);
     }

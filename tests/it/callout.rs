@@ -1,5 +1,5 @@
-//! NATS by auth callout: who is let in, as whom, for how long; who is refused; and that nothing but a question of its server
-//! is answered.
+//! NATS auth callout: who is admitted, as whom, for how long; who is refused; and that only questions from its server
+//! are answered.
 
 use std::io::{BufRead as _, Read as _};
 
@@ -19,7 +19,7 @@ use crate::support::{Options, TestApp};
 
 const RESOURCE: &str = "https://nats.example";
 
-/// A server of NATS, ours, and the account whose key signs the answers.
+/// A NATS server, ours, and the account whose key signs the answers.
 struct Set {
     app: TestApp,
     nats: Nats,
@@ -87,7 +87,7 @@ audience = "https://target.example"
         self.nats.accept(&self.ours)
     }
 
-    /// A question about a connection with this token, for a new key; what is answered, and the key.
+    /// Sends a question about a connection with this token, for a new key. Returns the answer and the key.
     fn asked(&self, line: &mut Line, options: Value) -> (Value, String) {
         let user = public(Role::User, &Ed25519KeyPair::generate().expect("a key"));
         let question = self.nats.question(&user, options, self.app.clock.now().timestamp(), |_| {});
@@ -128,7 +128,7 @@ fn a_person_is_let_in_as_long_as_the_token_lives_and_no_longer() {
         json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1, "pub": { "allow": own }, "sub": { "allow": own } })
     );
     assert_eq!(set.app.events("bridge.minted"), 1);
-    // Ten minutes is the life of the token.
+    // The token lives for ten minutes.
     set.app.advance(Duration::minutes(8));
     let user = set.user(&mut line, &tokens.access);
     assert_eq!(user["exp"], claims(&tokens.access)["exp"], "by the token's life");
@@ -177,7 +177,8 @@ fn everybody_else_is_refused_and_nothing_inside_is_told() {
     set.refused(&mut line, "a disabled person", token(&tokens.access), "not valid here");
 }
 
-/// Behind a balancer NATS sees one address for everybody: junk from there keeps nobody out. A person is counted all the same.
+/// Behind a load balancer NATS sees one address for everybody: junk from there locks nobody out. A person is still
+/// limited.
 #[test]
 fn others_junk_keeps_nobody_out() {
     let limits = [
@@ -259,7 +260,7 @@ fn what_is_no_question_of_its_server_is_not_answered() {
     set.user(&mut line, &tokens.access);
 }
 
-/// A user's JWT is for the server of NATS that asked, and no caller is handed one.
+/// A user's JWT is only for the NATS server that asked, and is never handed to a caller.
 #[test]
 fn it_is_given_out_in_no_other_way() {
     let set = Set::with("");
@@ -306,13 +307,13 @@ fn a_stopped_bridge_takes_its_line_with_it() {
     set.app.sql("UPDATE bridges SET stopped_at = NULL, stopped_by = NULL WHERE name = 'nats'; INSERT INTO changes (kind, key) VALUES ('bridges', 'nats')");
     let mut line = set.line();
     set.user(&mut line, &tokens.access);
-    // A line that breaks is begun again.
+    // A connection that breaks is made again.
     drop(line);
     let mut line = set.line();
     set.user(&mut line, &tokens.access);
 }
 
-/// What somebody in between could say before anything is proven.
+/// What somebody in between could send before anything is proven.
 #[test]
 fn a_server_that_is_not_as_it_should_be_is_told_nothing() {
     let set = Set::with("");

@@ -1,5 +1,5 @@
-//! Bridges whose target makes the token itself: what it is asked, what it gives, and everything that it could answer instead.
-//! The target is a real HTTP server on this machine that behaves as its makers document, or as nobody should.
+//! Bridges whose target makes the token itself: what the target is asked, what it returns, and everything else it could
+//! answer. The target is a real HTTP server on this machine that behaves as documented, or as it never should.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use crate::support::receiver::{Hit, Receiver, http};
 use crate::support::tokens::{claims, within};
 use crate::support::{Options, Reply, TestApp};
 
-/// A credential that must be nowhere but in its header.
+/// A credential that must appear nowhere but in its header.
 const KEY: &str = "standard_9f8e7d6c5b4a39281706f5e4d3c2b1a0";
 const APP: &str = "5a8b2c1d-0c5b-4f0e-9d5a-7c1f3b2a9e40";
 
@@ -100,7 +100,7 @@ impl Set {
         reply
     }
 
-    /// What `orders`, which goes on in the person's name, gets for an access token.
+    /// What `orders`, which acts on the person's behalf, gets for an access token.
     fn exchange(&self, access: &str, bridge: &str) -> Reply {
         let form = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -112,7 +112,7 @@ impl Set {
     }
 }
 
-/// What Appwrite answers: a secret as long as it was asked for.
+/// Appwrite's answer: a secret of the requested length.
 fn appwrite(hit: &Hit) -> Vec<u8> {
     let user = hit.line.strip_prefix("POST /v1/users/").and_then(|rest| rest.strip_suffix("/tokens")).unwrap_or("");
     let asked: Value = serde_json::from_str(&hit.body).unwrap_or_default();
@@ -125,7 +125,7 @@ fn appwrite(hit: &Hit) -> Vec<u8> {
     http(201, "application/json; charset=UTF-8", body.to_string().as_bytes())
 }
 
-/// What InstantDB answers.
+/// InstantDB's answer.
 fn instantdb(hit: &Hit) -> Vec<u8> {
     let asked: Value = serde_json::from_str(&hit.body).unwrap_or_default();
     let known = hit.header("authorization") == Some(&format!("Bearer {KEY}")) && hit.header("app-id") == Some(APP);
@@ -151,7 +151,7 @@ fn appwrite_is_asked_for_a_long_secret_of_the_person() {
     assert_eq!(hits[0].line, format!("POST /v1/users/{user}/tokens"));
     assert_eq!(hits[0].header("x-appwrite-project"), Some("my-project"));
     assert_eq!(serde_json::from_str::<Value>(&hits[0].body).unwrap(), json!({ "length": 64, "expire": 300 }));
-    // By cookie and by ceremony it is the same.
+    // By cookie and by ceremony the result is the same.
     let reply = browser.call("POST", "/v1/bridges/appwrite/token", None).expect(200).json();
     assert_eq!(reply, whole);
     let result = json!({ "kind": "bridge", "clientId": "web", "bridge": "appwrite" });
@@ -183,7 +183,7 @@ fn instantdb_is_asked_by_id_or_by_a_verified_address() {
     assert_eq!((&answer["token"], &answer["subject"]), (&json!("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"), &json!(user)));
     assert_eq!(answer["expiresIn"], 0);
     assert_eq!(serde_json::from_str::<Value>(&set.target.hits()[0].body).unwrap(), json!({ "id": user }));
-    // Nobody verified an address: nobody is asked.
+    // Nobody verified an address, so the target is not asked.
     assert_eq!(set.ask(&tokens.access, "by-address").status, 403);
     assert_eq!(set.target.hits().len(), 1);
     set.app.sql("UPDATE users SET email = 'ada@example.com', email_verified_at = now()");
@@ -195,7 +195,7 @@ fn instantdb_is_asked_by_id_or_by_a_verified_address() {
     );
 }
 
-/// Nothing but the documented answer gives a token; what came instead is told to nobody.
+/// Only the documented answer gives a token; what came instead is not disclosed.
 #[test]
 fn every_other_answer_gives_nothing() {
     let set = Set::with("true");
@@ -246,13 +246,13 @@ fn every_other_answer_gives_nothing() {
     }
     assert_eq!(elsewhere.hits().len(), 0, "nothing is followed, least of all with the key");
     assert_eq!(set.app.events("bridge.minted"), 0);
-    // The rule is asked before anybody else is.
+    // The rule is checked before the target is asked.
     let asked = set.target.hits().len();
     assert_eq!(set.ask(&tokens.access, "staff").status, 403);
     assert_eq!(set.target.hits().len(), asked);
 }
 
-/// InstantDB makes whoever is not there yet: whatever it refuses is not about the person.
+/// InstantDB creates people who do not exist yet, so none of its refusals is about the person.
 #[test]
 fn which_statuses_are_about_the_person_each_target_says_for_itself() {
     let set = Set::with("true");
@@ -265,7 +265,7 @@ fn which_statuses_are_about_the_person_each_target_says_for_itself() {
     }
 }
 
-/// What is made of a token that ends ends with it, or is not made: the target is not even asked.
+/// What is made from an expiring token expires with it, or is not made: the target is not even asked.
 #[test]
 fn nothing_is_made_in_exchange_that_outlives_what_it_is_made_of() {
     let set = Set::with("true");
@@ -276,7 +276,7 @@ fn nothing_is_made_in_exchange_that_outlives_what_it_is_made_of() {
     let exchange = |bridge: &str| set.exchange(subject, bridge);
     exchange("instantdb").expect_oauth(400, "invalid_target");
     assert_eq!(set.target.hits().len(), 0, "a token that never ends");
-    // Of ten minutes a good minute is left, then a little less than one.
+    // Of ten minutes, a little more than one is left, then a little less than one.
     set.app.advance(chrono::Duration::seconds(530));
     let life = exchange("appwrite").expect(200).json()["expires_in"].as_i64().unwrap();
     assert!((60..=70).contains(&life), "{life}");
@@ -286,7 +286,7 @@ fn nothing_is_made_in_exchange_that_outlives_what_it_is_made_of() {
     assert_eq!(set.target.hits().len(), 1, "less than Appwrite's shortest life is left");
 }
 
-/// A target's own token cannot say who acts for a person: nobody who does gets one, unless the operator says so.
+/// A target's own token cannot name an actor, so an actor gets none unless the operator allows it.
 #[test]
 fn who_acts_for_a_person_gets_no_token_that_cannot_say_so() {
     let set = Set::with("true");
@@ -298,7 +298,7 @@ fn who_acts_for_a_person_gets_no_token_that_cannot_say_so() {
     assert_eq!((set.target.hits().len(), set.app.events("bridge.minted")), (0, 0));
 }
 
-/// A target that hangs takes its own places and no others.
+/// A target that hangs uses up its own slots and no others.
 #[test]
 fn a_target_that_hangs_leaves_the_places_of_the_others_free() {
     const PLACES: usize = 8;

@@ -34,7 +34,7 @@ fn two_calls_give_tokens() {
     assert_ne!(fresh["refresh_token"], tokens["refreshToken"]);
 }
 
-/// Who lost a device and removes its passkey ends what was signed in there.
+/// Removing the passkey of a lost device ends what is signed in there.
 #[test]
 fn removing_a_passkey_ends_the_sessions_it_opened_elsewhere() {
     let app = TestApp::spawn();

@@ -1,8 +1,8 @@
-//! The commands, run as an operator runs them: the real binary, against the database of a running server, an empty one,
-//! or a private cluster.
+//! The commands as an operator runs them: the real binary, against the database of a running server, an empty one, or a
+//! private cluster.
 //!
-//! [`Operator`] is somebody at a shell. Servers follow changes in real time, so these tests wait ([`eventually`], at most
-//! 5 s) where others move the clock.
+//! [`Operator`] is a person at a shell. Servers follow changes in real time, so these tests wait ([`eventually`]) where
+//! others advance the clock.
 
 mod accounts;
 mod bridges;
@@ -22,13 +22,13 @@ use tempfile::TempDir;
 
 use crate::support::{Options, TestApp, master_key_file};
 
-/// Somebody at a shell, in a folder of their own, with these variables and no others.
+/// A person at a shell, in a folder of their own, with these variables and no others.
 pub struct Operator {
     folder: TempDir,
     variables: Vec<(String, String)>,
 }
 
-/// What a command left behind.
+/// The result of a command.
 pub struct Ran {
     pub code: Option<i32>,
     pub out: String,
@@ -69,7 +69,7 @@ impl Operator {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// A file of theirs.
+    /// The path of a file in their folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -79,7 +79,7 @@ impl Operator {
         fs::write(self.path(name), text).expect("the file is written");
     }
 
-    /// A command, not started yet.
+    /// A command that is not started yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_passmint"));
         command.args(arguments).current_dir(self.folder.path()).env_clear();
@@ -97,7 +97,7 @@ impl Operator {
         self.command(arguments).output().expect("the program runs").into()
     }
 
-    /// The same where no byte more goes into any file, as on a disk that is full.
+    /// [`Operator::run`] with no file able to grow, as on a full disk.
     pub fn with_files_full(&self, arguments: &[&str]) -> Ran {
         let plain = self.command(arguments);
         let mut limited = Command::new("sh");
@@ -107,7 +107,7 @@ impl Operator {
         limited.output().expect("the program runs").into()
     }
 
-    /// Runs a command that must succeed; gives what it printed.
+    /// Runs a command that must succeed. Returns what it printed.
     #[track_caller]
     pub fn ok(&self, arguments: &[&str]) -> String {
         let ran = self.run(arguments);
@@ -116,14 +116,14 @@ impl Operator {
         ran.out
     }
 
-    /// The same with JSON.
+    /// [`Operator::ok`] with JSON output.
     #[track_caller]
     pub fn json(&self, arguments: &[&str]) -> Value {
         let out = self.ok(&[arguments, &["--json"]].concat());
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
     }
 
-    /// Runs a command that must be refused; gives its one line, without our name before it.
+    /// Runs a command that must be refused. Returns its one line, without our name in front.
     #[track_caller]
     pub fn refused(&self, arguments: &[&str]) -> String {
         let ran = self.run(arguments);
@@ -134,7 +134,7 @@ impl Operator {
     }
 }
 
-/// Waits until something holds, at most as long as a server may take to follow.
+/// Waits until something holds, for no longer than a server may take to follow.
 #[track_caller]
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     within(Duration::from_secs(15), what, &mut holds);
@@ -158,7 +158,7 @@ pub fn server_with_key(file: &Path, beside: Option<&TestApp>) -> TestApp {
             ("challenges.store", "database"),
             ("tokens.refresh_retry_window", "60s"),
         ],
-        // Of one mind about the clients' origins, which both write into the database.
+        // Both servers must agree about the clients' origins, which they write into the database.
         public_url: beside.map(|other| other.origin.as_str()),
         beside,
         ..Options::default()

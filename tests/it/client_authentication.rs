@@ -1,4 +1,4 @@
-//! Client authentication over HTTP: one method for each client, assertions that count once, keys that are fetched.
+//! Client authentication over HTTP: one method per client, assertions that count once, and keys that are fetched.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -12,11 +12,11 @@ use crate::support::jose::{ASSERTION_TYPE, Key, as_toml};
 use crate::support::tokens::{at_once, basic};
 use crate::support::{API_SECRET, Options, Reply, TestApp};
 
-/// A refresh token that is none: whoever gets as far as this has authenticated.
+/// An invalid refresh token: a caller that gets as far as this answer has authenticated.
 const PAST: (u16, &str) = (400, "invalid_grant");
 const REFUSED: (u16, &str) = (401, "invalid_client");
 
-/// A client that proves itself by a key, as the configuration declares it.
+/// A client that authenticates with a key, as the configuration declares it.
 fn keyed(id: &str, more: &str) -> String {
     format!(
         "[clients.{id}]\nname = \"{id}\"\nkind = \"confidential\"\norigins = [\"ORIGIN\"]\ngrants = [\"refresh_token\"]\nmay_introspect = [\"ORIGIN\"]\n\
@@ -28,7 +28,7 @@ fn spawn(config: &str) -> TestApp {
     TestApp::with(&Options { config, settings: &[("challenges.store", "database")], ..Options::default() })
 }
 
-/// Calls the token endpoint with an assertion; gives what became of it.
+/// Calls the token endpoint with an assertion. Returns the outcome.
 fn by_assertion(app: &TestApp, assertion: &str) -> (u16, String) {
     outcome(&send(app, None, &[("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion)]))
 }
@@ -50,7 +50,7 @@ fn words((status, error): (u16, &str)) -> (u16, String) {
     (status, error.to_owned())
 }
 
-/// RFC 6749 §2.3, RFC 9700 §2.5: each client by each way, at each endpoint.
+/// RFC 6749 §2.3, RFC 9700 §2.5: each client by each method, at each endpoint.
 #[test]
 fn a_client_has_one_method_and_no_other() {
     let key = Key::p256();
@@ -58,14 +58,14 @@ fn a_client_has_one_method_and_no_other() {
         "[clients.form]\nname = \"Form\"\nkind = \"confidential\"\nauth_method = \"client_secret_post\"\nsecret_digest = \"API_DIGEST\"\ngrants = [\"refresh_token\"]\n",
         &keyed("keyed", &as_toml(&[key.named("k1")])),
         "[clients.header]\nname = \"Header\"\nkind = \"confidential\"\nauth_method = \"client_secret_basic\"\nsecret_digest = \"API_DIGEST\"\ngrants = [\"refresh_token\"]\n",
-        // It has a secret too, which its method makes worthless.
+        // It also has a secret, which its method makes useless.
         &keyed("both", &format!("secret_digest = \"API_DIGEST\"\n{}", as_toml(&[key.named("k1")]))),
     ]
     .join("\n");
     let app = spawn(&config);
     for (client, own) in [
         ("web", "none"),
-        // Nobody said how its secret comes.
+        // The configuration does not say how its secret is sent.
         ("api", "basic or post"),
         ("header", "basic"),
         ("form", "post"),
@@ -121,14 +121,14 @@ fn two_methods_at_once_are_an_invalid_request() {
     ] {
         assert_eq!(outcome(&send(&app, header, &form)), words((400, "invalid_request")), "{name}");
     }
-    // Beside another client_id it is a token of somebody else, by which none of these clients is proven.
+    // With another `client_id` the assertion is somebody else's, and authenticates none of these clients.
     for id in ["web", "nobody"] {
         assert_eq!(outcome(&send(&app, None, &[&jwt[..], &[("client_id", id)]].concat())), words(REFUSED), "{id}");
     }
     assert_eq!(outcome(&send(&app, None, &[&jwt[..], &[("client_id", "keyed")]].concat())), words(PAST), "unspent");
 }
 
-/// RFC 7523 §3, rfc7523bis, FAPI 2.0 §5.3.2.1, by name; each refused one leaves its `jti` unspent.
+/// RFC 7523 §3, rfc7523bis, FAPI 2.0 §5.3.2.1, by name; a refused assertion leaves its `jti` unused.
 #[test]
 fn assertions_by_name() {
     type Change = fn(&mut Value, &mut Value, &str, i64);
@@ -218,7 +218,7 @@ fn assertions_by_name() {
     }
 }
 
-/// FAPI 2.0 §5.4: RSA with PKCS#1 is for others.
+/// FAPI 2.0 §5.4: RSA with PKCS#1 is only for other clients.
 #[test]
 fn the_algorithms_are_those_of_the_client() {
     let (p256, ed25519, rsa) = (Key::p256(), Key::ed25519(), Key::rsa());
@@ -254,13 +254,13 @@ fn the_algorithms_are_those_of_the_client() {
         let (mut header, claims) = key.assertion_parts(client, &app.origin, app.clock.now());
         header["alg"] = json!(algorithm);
         let got = by_assertion(&app, &key.sign(&header, &claims));
-        // A FAPI client is past its authentication when it is asked for a DPoP proof.
+        // A FAPI client that is asked for a DPoP proof has authenticated.
         let past = if client.starts_with("fapi") { (400, "invalid_dpop_proof") } else { PAST };
         assert_eq!(got, words(if accepted { past } else { REFUSED }), "{client} with {algorithm}");
     }
 }
 
-/// One of many equal assertions at many servers gets through; another client's of the same id is another one.
+/// Of many equal assertions at many servers one succeeds; the same id from another client is a different one.
 #[test]
 fn an_assertion_counts_once_everywhere() {
     let key = Key::p256();
@@ -285,7 +285,7 @@ fn an_assertion_counts_once_everywhere() {
     assert_eq!(by_assertion(&app, &key.sign(&header, &claims)), words(REFUSED), "the id again");
 }
 
-/// A client's own server with its keys; counts who comes.
+/// A client's own server with its keys; counts the requests.
 pub struct KeyServer {
     port: u16,
     asked: Arc<AtomicUsize>,
@@ -324,7 +324,7 @@ impl KeyServer {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Where its keys are.
+    /// The URL of its keys.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/jwks", self.port)
     }
@@ -342,7 +342,7 @@ fn spawn_with(keys: &KeyServer, private: &str) -> TestApp {
     })
 }
 
-/// The client's assertion under this name for its key.
+/// Sends the client's assertion with this `kid` for its key.
 fn under(app: &TestApp, key: &Key, kid: &str) -> (u16, String) {
     let (mut header, claims) = key.assertion_parts("fetched", &app.origin, app.clock.now());
     header["kid"] = json!(kid);
@@ -394,7 +394,7 @@ fn kept_keys_outlive_a_failure_for_an_hour() {
     assert_eq!(under(&app, &key, "one"), words(PAST));
 }
 
-/// Without the switch nobody of the operator's own network is even connected to.
+/// Unless they are opened, no address in the operator's own network is even connected to.
 #[test]
 fn private_addresses_are_closed_unless_they_are_opened() {
     let key = Key::p256();
@@ -404,7 +404,7 @@ fn private_addresses_are_closed_unless_they_are_opened() {
     assert_eq!(keys.asked(), 0);
 }
 
-/// Assertions that ended are forgotten, live ones are not.
+/// Ids of expired assertions are forgotten, those of live ones are not.
 #[test]
 fn used_ids_are_swept_after_their_end() {
     let key = Key::p256();

@@ -1,4 +1,4 @@
-//! Tokens of clients for themselves (RFC 6749 §4.4, RFC 9068 §2.2): no person, no session, nothing written.
+//! Clients' tokens for themselves (RFC 6749 §4.4, RFC 9068 §2.2): no person, no session, nothing written.
 
 use std::time::Duration as Real;
 
@@ -121,7 +121,7 @@ fn refusals_by_name() {
     ask(&app, "machine", &[("scope", "things:read"), ("scope", "x")]).expect_oauth(400, "invalid_request");
 }
 
-/// A token without a person is nobody's at every route that is for people.
+/// A token without a person is refused at every route that is for people.
 #[test]
 fn it_opens_nothing_that_is_for_people() {
     let app = spawn();
@@ -147,7 +147,7 @@ fn it_opens_nothing_that_is_for_people() {
     assert_ne!(session.status, 200, "{}", session.body);
 }
 
-/// RFC 7662: its own client, and who is listed for the audience, learn that it is active.
+/// RFC 7662: its own client, and clients listed for the audience, learn that it is active.
 #[test]
 fn introspection_tells_of_it() {
     let app = spawn();
@@ -167,7 +167,7 @@ fn introspection_tells_of_it() {
     assert_eq!(introspected(&app, "machine", &token).body, INACTIVE, "expired");
 }
 
-/// RFC 7009: it lives with no session, so it is refused by its own id; another client cannot do that.
+/// RFC 7009: it lives with no session, so it is revoked by its own id; another client cannot do that.
 #[test]
 fn it_can_be_given_back() {
     let app = spawn();

@@ -1,4 +1,4 @@
-//! Clients that are the address of their document (OAuth Client ID Metadata Document; MCP clients use it).
+//! Clients whose id is the URL of their document (OAuth Client ID Metadata Document; MCP clients use it).
 
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::tls::{Authority, Folder, Speaker};
 use crate::support::tokens::{at_once, claims};
 use crate::support::{Browser, Options, Reply, TestApp};
 
-/// An app's server, ours that trusts its certificate, and the app's address.
+/// An app's server, our server, which trusts its certificate, and the app's URL.
 fn spawn() -> (TestApp, Speaker, String, Folder) {
     spawn_with(&[])
 }
@@ -57,14 +57,14 @@ fn an_app_is_known_by_its_document() {
     assert_eq!((&access["client_id"], &access["aud"]), (&json!(id), &json!("https://mcp.example/")));
     assert_eq!((speaker.asked(), app.events("client.registered")), (1, 1), "read once, and written down");
 
-    // Read again after an hour; what changed holds then.
+    // It is read again after an hour; changes apply from then on.
     let mut changed = document(&id);
     changed["client_name"] = json!("Editor 2");
     speaker.says(&changed);
     app.advance(Duration::minutes(61));
     assert!(app.browser().visit(&ask(&id).path()).waits().starts_with("/oauth/interaction/"));
     assert_eq!((speaker.asked(), app.events("client.changed")), (2, 1));
-    // A document that cannot be read leaves the last one in force for a day.
+    // If a document cannot be read, the last one stays in force for a day.
     speaker.fails();
     app.advance(Duration::minutes(61));
     app.browser().visit(&ask(&id).path()).waits();
@@ -75,7 +75,8 @@ fn an_app_is_known_by_its_document() {
     }
 }
 
-/// Whoever names apps makes us fetch: as often as anything else that strangers begin, wherever they name them.
+/// Naming an app makes us fetch its document, so it is limited like anything else that strangers begin, wherever it is
+/// named.
 #[test]
 fn new_apps_are_counted_wherever_they_are_named() {
     let limits = [("limits.enabled", "true"), ("limits.starts_per_minute", "1"), ("limits.starts_burst", "2")];
@@ -94,7 +95,8 @@ fn new_apps_are_counted_wherever_they_are_named() {
     assert_eq!(speaker.asked(), 2);
 }
 
-/// Check 2: programs register `http://localhost` and come with the port that they were given. Each time their person is asked.
+/// Check 2: programs register `http://localhost` and come with the port that they were assigned. The person is asked
+/// each time.
 #[test]
 fn a_local_program_comes_with_a_port_that_its_document_does_not_name() {
     let (app, speaker, id, _folder) = spawn();
@@ -124,7 +126,8 @@ fn a_local_program_comes_with_a_port_that_its_document_does_not_name() {
     }
 }
 
-/// Servers hear of each other's clients within a second. What one has read is known to all of them at once, and read once.
+/// Servers learn of each other's clients within a second. A document that one has read is known to all at once, and
+/// read only once.
 #[test]
 fn a_document_that_was_just_read_is_known_to_every_server() {
     let (app, speaker, id, _folder) = spawn();
@@ -134,7 +137,7 @@ fn a_document_that_was_just_read_is_known_to_every_server() {
     let (mut here, _) = app.person();
     let mut there = Browser::at(&twin.url, &twin.origin);
     there.cookies.clone_from(&here.cookies);
-    // So that the other server hears of nothing.
+    // So that the other server is not notified.
     app.sql("CREATE RULE unheard AS ON INSERT TO changes DO INSTEAD NOTHING");
     let numbered = |number: u8| id.replace("client.json", &format!("{number}.json"));
     let arrive = |number: u8, browser: &mut Browser| {
@@ -160,7 +163,8 @@ fn a_document_that_was_just_read_is_known_to_every_server() {
     assert_eq!(speaker.asked(), 3, "a stranger's word");
 }
 
-/// Security rules 120 and 121: whose document it is, what it may say, and that nobody makes us ask again and again.
+/// Security rules 120 and 121: whose document it is, what it may say, and that nobody can make us fetch it again and
+/// again.
 #[test]
 fn documents_are_refused_by_name() {
     let (app, speaker, id, _folder) = spawn();
@@ -170,7 +174,7 @@ fn documents_are_refused_by_name() {
         ("a secret", json!({ "client_secret": "x" }), "contains a secret"),
         ("a secret's method", json!({ "token_endpoint_auth_method": "client_secret_basic" }), "has no secret"),
         ("no place", json!({ "redirect_uris": [] }), "redirect_uris"),
-        // A list of addresses would have to stand there, and this very document does.
+        // It should be a list of URLs, but it is this same document.
         (
             "a sector that is none",
             json!({ "subject_type": "pairwise", "sector_identifier_uri": id }),
@@ -196,13 +200,13 @@ fn documents_are_refused_by_name() {
     assert_eq!(speaker.asked(), before + 1, "many at once ask once");
     assert_eq!(app.count("SELECT count(*) AS n FROM clients WHERE source = 'metadata_document'"), 1);
 
-    // Switched off, an address is no client.
+    // While this is switched off, a URL is not a client.
     let off = TestApp::spawn();
     told(&off.browser().visit(&ask(&id).path()), "client");
     assert_eq!(speaker.asked(), before + 1);
 }
 
-/// Security rule 120: to name an address is not enough to make us fetch it and keep what it says.
+/// Security rule 120: naming a URL is not enough to make us fetch it and store what it says.
 #[test]
 fn documents_are_first_read_where_a_person_or_a_push_comes_with_them() {
     let (app, speaker, id, _folder) = spawn();
@@ -225,7 +229,7 @@ fn documents_are_first_read_where_a_person_or_a_push_comes_with_them() {
     assert_eq!(speaker.asked(), 1);
 }
 
-/// Addresses cost nothing, so those that nobody used make room, and those that people use stay.
+/// URLs cost nothing, so unused documents make room for others, and those that people use stay.
 #[test]
 fn documents_that_nobody_used_make_room_for_others() {
     let (app, speaker, id, _folder) = spawn_with(&[("registration.max_clients", "2")]);

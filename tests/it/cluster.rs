@@ -1,6 +1,6 @@
-//! The private cluster against the real PostgreSQL: durability, privacy, and each refusal by its words.
+//! The private cluster against the real PostgreSQL: durability, privacy, and each refusal with its message.
 //!
-//! What needs a process of its own (to be killed, or to be another user) runs this test binary again, with only the
+//! What needs a process of its own (to be killed, or to run as another user) runs this test binary again, with only the
 //! test [`child_process`] and the directory in the environment.
 
 use std::env;
@@ -109,7 +109,7 @@ fn nobody_else_gets_in_and_what_is_written_stays() {
     }
     assert_eq!(tcp_listeners_of(cluster.pid()), 0, "no TCP port is open");
     assert_ne!(uid_of(cluster.pid()), 0, "PostgreSQL does not run as root");
-    // Another name at the end of the socket is refused: there is no password to guess.
+    // Another role is refused although the socket is reachable: there is no password to guess.
     let stranger = cluster.url().replace("passmint@", "stranger@");
     let refused = PgConnection::establish(&stranger).err().expect("a stranger is refused").to_string();
     assert!(refused.contains("stranger"), "{refused}");
@@ -155,7 +155,7 @@ fn postgresql_does_not_outlive_a_killed_owner() {
         assert!(message.contains(&format!("(process {})", owner.id())), "{message}");
         owner.kill().expect("kill -9");
         owner.wait().expect("it is dead");
-        // At once, while the old PostgreSQL is still shutting down.
+        // Immediately, while the old PostgreSQL is still shutting down.
         let cluster = Cluster::start(&data).unwrap_or_else(|e| panic!("restart {round}: {e}"));
         assert!(!is_alive(postgres), "the orphan is gone");
         assert!(!cluster.created());
@@ -170,7 +170,7 @@ fn a_crash_of_everything_is_recovered_from() {
     let (mut owner, postgres) = start_elsewhere(&data, None);
     let pid = Pid::from_raw(i32::try_from(postgres).expect("a process id")).expect("not zero");
     kill_process(pid, Signal::KILL).expect("kill -9 of PostgreSQL");
-    // Its owner does not reap it: the zombie still answers to signals, which makes PostgreSQL take it for alive.
+    // Its parent does not reap it: the zombie still accepts signals, so PostgreSQL takes it for alive.
     thread::sleep(Duration::from_millis(200));
     assert!(test_kill_process(pid).is_ok(), "a zombie is left");
     let message = refusal(Cluster::start(&data));
@@ -191,10 +191,10 @@ fn stale_pid_files_do_not_stop_a_start() {
     let server = fs::metadata(data.join("postgres/pg")).expect("it exists");
     drop(cluster);
 
-    // A process of the same user that is alive and has the number now, as after a restart of the machine.
+    // A live process of the same user that has the id now, as after a reboot.
     let mut sleeper =
         as_user(server.uid(), server.gid(), Path::new("/bin/sleep")).arg("60").spawn().expect("sleep runs");
-    // A zombie of that user: dead, and not yet collected.
+    // A zombie of that user: dead, and not yet reaped.
     let mut zombie = as_user(server.uid(), server.gid(), Path::new("/bin/true")).spawn().expect("true runs");
     thread::sleep(Duration::from_millis(100));
     let body = text.split_once('\n').expect("lines").1;
@@ -224,7 +224,7 @@ fn a_half_made_cluster_is_thrown_away() {
     let directory = directory();
     let data = directory.path().join("data");
     drop(Cluster::start(&data).expect("a first start"));
-    // What is left of an initdb that was killed.
+    // What an initdb that was killed leaves behind.
     fs::rename(data.join("postgres/pg"), data.join("postgres/pg.new")).expect("renamed");
     fs::remove_file(data.join("postgres/pg.new/PG_VERSION")).expect("removed");
     let cluster = Cluster::start(&data).expect("a new start");
@@ -232,7 +232,7 @@ fn a_half_made_cluster_is_thrown_away() {
     assert!(!data.join("postgres/pg.new").exists());
 }
 
-/// The programs of a first start that was killed outlive it for a moment.
+/// The programs of a first start that was killed keep running for a moment.
 #[test]
 fn an_orphan_that_still_writes_does_not_stop_a_start() {
     let directory = directory();
@@ -379,7 +379,7 @@ fn an_unprivileged_user_runs_a_cluster_too() {
     fs::create_dir(&home).expect("a home");
     chown(&home, Some(65534), Some(65534)).expect("it is handed over");
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("closed");
-    // The test binary itself may lie where that user cannot enter.
+    // That user may be unable to enter the directory of the test binary itself.
     let program = directory.path().join("program");
     fs::copy(env::current_exe().expect("a path"), &program).expect("copied");
 
@@ -393,13 +393,13 @@ fn an_unprivileged_user_runs_a_cluster_too() {
         assert!(gone.elapsed() < Duration::from_secs(10), "PostgreSQL outlives its owner");
         thread::sleep(Duration::from_millis(10));
     }
-    // Root finds the data of that user, and acts as that user.
+    // Root finds that user's data, and acts as that user.
     let cluster = Cluster::start(&data).expect("a start by root");
     assert_eq!(uid_of(cluster.pid()), 65534);
     assert!(!cluster.created());
     assert_eq!(ask(&mut connect(&cluster), "1"), "1");
     drop(cluster);
-    // And the other way round: data of root's helper are not that user's.
+    // The other way round: that user may not use the data of the user that root chose.
     let foreign = directory.path().join("foreign");
     drop(Cluster::start(&foreign).expect("a start by root"));
     if fs::metadata(foreign.join("postgres")).expect("it exists").uid() != 65534 {
@@ -427,7 +427,7 @@ fn child_process() {
         }
         Err(e) => {
             println!("\nrefused {e}");
-            // Without the test harness's last words, which nobody reads.
+            // Skips the test harness's final output, which nobody reads.
             std::process::exit(0);
         }
     }
@@ -444,7 +444,7 @@ fn elsewhere(data: &Path, mut command: Command) -> (Child, String) {
     (child, line)
 }
 
-/// Starts a cluster in a process that can be killed: as the user `nobody` when a program to run is given.
+/// Starts a cluster in a process that can be killed, as the user `nobody` when a program to run is given.
 fn start_elsewhere(data: &Path, as_nobody: Option<&Path>) -> (Child, u32) {
     let command = match as_nobody {
         Some(program) => as_user(65534, 65534, program),
@@ -455,7 +455,7 @@ fn start_elsewhere(data: &Path, as_nobody: Option<&Path>) -> (Child, u32) {
     (child, pid)
 }
 
-/// How a start by the user `uid` is refused.
+/// The message that refuses a start by the user `uid`.
 fn said_elsewhere(data: &Path, uid: u32, program: &Path) -> String {
     let (mut child, line) = elsewhere(data, as_user(uid, 65534, program));
     child.wait().expect("it ends");
@@ -471,7 +471,7 @@ fn as_user(uid: u32, gid: u32, program: &Path) -> Command {
     command
 }
 
-/// A directory with programs that look like PostgreSQL's and only say `says`.
+/// A directory with fake PostgreSQL programs that only print `says`.
 fn pretended(parent: &Path, says: &str) -> PathBuf {
     let bin = parent.join(format!("bin {says}"));
     fs::create_dir(&bin).expect("a directory");
@@ -482,7 +482,7 @@ fn pretended(parent: &Path, says: &str) -> PathBuf {
     bin
 }
 
-/// Whether the process exists and is more than a zombie.
+/// Whether the process exists and is not a zombie.
 fn is_alive(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z')))

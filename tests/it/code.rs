@@ -1,4 +1,5 @@
-//! Authorization codes over HTTP (RFC 6749 §4.1.3): one try each, bound to everything, and what a second use revokes.
+//! Authorization codes over HTTP (RFC 6749 §4.1.3): one attempt each, all their bindings, and what a second use
+//! revokes.
 
 use chrono::Duration;
 use passmint::domain::text::hex;
@@ -77,7 +78,7 @@ fn a_refresh_keeps_what_the_code_gave() {
     assert!(!app.opens(&second.access), "its access tokens live as long as the browser's session");
 }
 
-/// RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 9700 §4.8: every other combination than the right one, and the code is burnt.
+/// RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 9700 §4.8: every wrong combination is refused and uses the code up.
 #[test]
 fn anything_else_than_the_right_caller_gets_nothing_and_burns_the_code() {
     let app = oidc::app();
@@ -134,7 +135,7 @@ fn a_code_lives_for_a_minute_and_no_longer_than_its_session() {
     }
 }
 
-/// RFC 6749 §4.1.2, RFC 9700 §4.5: what the code gave dies, and nothing else.
+/// RFC 6749 §4.1.2, RFC 9700 §4.5: what the code gave ends, and nothing else.
 #[test]
 fn a_second_use_revokes_what_the_first_gave_and_nothing_else() {
     let app = oidc::app();
@@ -146,7 +147,7 @@ fn a_second_use_revokes_what_the_first_gave_and_nothing_else() {
         let code = code_of(&mut browser, &ask);
         let tokens = redeem(&app, client, &code);
         let again = Tokens::of(&refresh(&app, client, &tokens.refresh, &[]).expect(200).json());
-        // After its end too: used codes are remembered.
+        // After it has expired too: used codes are remembered.
         app.advance(Duration::seconds(90));
         let replays = app.events("token.code_replayed");
         present(&app, client, &code).expect_oauth(400, "invalid_grant");
@@ -161,7 +162,7 @@ fn a_second_use_revokes_what_the_first_gave_and_nothing_else() {
     }
 }
 
-/// The code itself was swept long ago; what it gave can still be refreshed, and ends.
+/// The code itself was deleted long ago; what it gave can still be refreshed, and is ended.
 #[test]
 fn a_second_use_is_known_as_long_as_what_the_first_gave_lives() {
     let app = oidc::app();
@@ -191,7 +192,7 @@ fn a_second_use_is_known_as_long_as_what_the_first_gave_lives() {
     }
 }
 
-/// A client that may not refresh has no family; its access tokens know the grant all the same.
+/// A client that may not refresh has no family, but its access tokens name the grant all the same.
 #[test]
 fn a_second_use_ends_access_tokens_without_a_family_too() {
     let app = oidc::app();
@@ -245,7 +246,7 @@ fn offline_access_outlives_the_browser_session() {
     assert!(!app.opens(&after.access) && !app.opens(&tokens.access));
 }
 
-/// OpenID Connect Core §11: somebody else's app outlives the browser session only where the person said so.
+/// OpenID Connect Core §11: a third-party app outlives the browser session only if the person agreed.
 #[test]
 fn offline_access_of_somebody_elses_app_wants_a_yes() {
     let app = oidc::app();
@@ -264,7 +265,7 @@ fn offline_access_of_somebody_elses_app_wants_a_yes() {
     refresh(&app, "shop", &with.refresh, &[]).expect(200);
 }
 
-/// Check 64: in a browser's session too the family ends with its access tokens at once, and nothing else does.
+/// Check 64: in a browser's session too, the family and its access tokens end at once, and nothing else does.
 #[test]
 fn a_replayed_refresh_token_ends_its_grant_and_not_the_browser_session() {
     let app = oidc::app();
@@ -285,7 +286,7 @@ fn a_replayed_refresh_token_ends_its_grant_and_not_the_browser_session() {
     browser.get("/v1/me").expect(200);
 }
 
-/// Check 70: what a passkey gave ends with it, also where it outlives the browser session.
+/// Check 70: what a passkey gave ends when it is removed, even if it outlives the browser session.
 #[test]
 fn removing_a_passkey_ends_what_apps_were_given_by_it() {
     let app = oidc::app();
@@ -416,7 +417,7 @@ fn allowed(app: &TestApp, browser: &mut Browser) -> String {
     browser.submit(&page, &path, &[("decision", "allow")]).returning().code()
 }
 
-/// Check 54: nothing that went over the wire is in any table, neither as text nor as bytes.
+/// Check 54: no secret that was sent over the wire is in any table, neither as text nor as bytes.
 #[test]
 fn only_digests_are_stored() {
     let app = oidc::app_with(&[("challenges.store", "database")]);

@@ -29,7 +29,7 @@ fn server() -> TestApp {
     TestApp::with(&Options { config: CLIENTS, ..Options::default() })
 }
 
-/// Origins that are no client's, near misses among them.
+/// Origins that belong to no client, including near misses.
 const STRANGERS: [&str; 9] = [
     "null",
     "https://evil.example",
@@ -47,7 +47,7 @@ fn allowed(reply: &Reply) -> Option<&str> {
     reply.header("access-control-allow-origin")
 }
 
-/// The paths that clients' pages call; every other path answers as if there were no cross-origin reading at all.
+/// The paths that clients' pages call; every other path answers as if cross-origin reading did not exist.
 const FOR_CLIENTS: [&str; 6] = [
     "/oauth/token",
     "/oauth/revoke",
@@ -117,7 +117,7 @@ fn a_client_on_another_origin_works_from_there_and_from_nowhere_else() {
     let token = reply.json()["accessToken"].as_str().unwrap().to_owned();
     assert_eq!(allowed(&client.bearer("GET", "/v1/passkeys", &token).send().expect(200)), Some(THEIRS));
 
-    // The origin of one client is not the origin of another.
+    // The origin of one client does not count for another.
     client.id = "web".to_owned();
     let body = json!({ "result": { "kind": "tokens", "clientId": "web" } });
     client.post("/v1/passkeys/authentication/options", &body).expect_problem(403, "wrong_origin");
@@ -130,7 +130,7 @@ fn a_client_on_another_origin_works_from_there_and_from_nowhere_else() {
     }
 }
 
-/// A secret has no business in a page.
+/// A secret must not be in a page.
 #[test]
 fn the_pages_of_a_confidential_client_may_not_ask_where_it_authenticates() {
     const PAGE: &str = "http://localhost:4999";
@@ -153,7 +153,7 @@ fn the_pages_of_a_confidential_client_may_not_ask_where_it_authenticates() {
     }
 }
 
-/// A single-page app is declared by where its codes go: that is where its pages are.
+/// A public client's pages are at the origins of its redirect URIs.
 #[test]
 fn the_pages_of_a_public_client_without_origins_are_those_of_its_redirect_uris() {
     const PAGE: &str = "https://page.example";
@@ -198,8 +198,8 @@ scopes = [\"openid\"]
     };
     redeem(THEIRS).expect_oauth(400, "invalid_request");
     assert_eq!(allowed(&redeem(PAGE).expect(200)), Some(PAGE));
-    // Programs in web views and extensions cannot but say where they are. They are answered like those that say nothing, and no
-    // page reads it.
+    // Programs in web views and extensions cannot avoid sending an origin. They get the same answer as without one, and
+    // no page can read it.
     for nobodys in ["chrome-extension://abcdefghijklmnop", "capacitor://localhost", "null", "https://unknown.example"] {
         let code = Ask::of("page").send(&mut browser).back().code();
         let form = redemption("page", &code, "https://page.example/cb");
@@ -207,7 +207,7 @@ scopes = [\"openid\"]
         assert_eq!(allowed(&reply.expect(200)), None, "{nobodys}");
     }
 
-    // A page under development, at an address: its codes are redeemed from there, and no passkey works there.
+    // A page under development, at an IP address: its codes can be redeemed from there, but no passkey works there.
     let to = format!("{ADDRESS}/cb");
     let path = Ask::of("page").with("redirect_uri", &to).send(&mut browser).waits();
     let page = browser.get(&path).expect(200);
@@ -223,7 +223,7 @@ scopes = [\"openid\"]
     assert_eq!(allowed(&ceremony), None);
 }
 
-/// A cookie never acts for a page that is not ours, also where that page is a client's.
+/// A cookie never acts for a page that is not ours, even if the page is a client's.
 #[test]
 fn a_session_is_for_our_own_pages_only() {
     let app = server();
@@ -247,7 +247,7 @@ fn a_session_is_for_our_own_pages_only() {
             let request = if method == "PATCH" { request.json(&json!({ "name": "x" })) } else { request };
             request.send().expect_problem(403, "csrf");
         }
-        // A ceremony for a session is for our own pages too.
+        // A ceremony for a session is for our own pages only, too.
         let reply = from(&person, "POST", "/v1/passkeys/authentication/options", origin, site).json(&json!({})).send();
         assert_eq!(reply.status, 403, "{name}: {}", reply.body);
         assert!(reply.cookies().is_empty(), "{name}");
@@ -256,7 +256,7 @@ fn a_session_is_for_our_own_pages_only() {
     assert!(person.get("/v1/session").expect(200).json()["session"].is_object(), "nothing was done");
 }
 
-/// A browser says where a change comes from, by one header or the other; a cookie that comes without either changes nothing.
+/// A browser says where a change comes from, by one header or the other; a cookie without either changes nothing.
 #[test]
 fn a_cookie_that_says_nothing_of_where_it_comes_from_changes_nothing() {
     let app = server();
@@ -275,7 +275,7 @@ fn a_cookie_that_says_nothing_of_where_it_comes_from_changes_nothing() {
     let first_call = silent("POST", "/v1/passkeys/authentication/options").json(&json!({})).send();
     first_call.expect_problem(403, "csrf");
     silent("POST", "/signout").form(&[("csrf", &good)]).send().expect(403);
-    // It reads as before; and either header will do.
+    // Reading works as before, and either header is enough for a change.
     assert!(silent("GET", "/v1/session").send().expect(200).json()["session"].is_object(), "nothing was done");
     for (header, value) in [("Origin", app.origin.as_str()), ("Sec-Fetch-Site", "same-origin")] {
         let others = silent("DELETE", "/v1/me/sessions").header(header, value).send();
@@ -325,7 +325,7 @@ fn a_form_needs_the_token_of_its_session_and_our_origin() {
             assert_eq!(reply.status, 403, "{path} with a token that is {name}: {}", reply.body);
             assert!(reply.header("content-type").is_some_and(|of_type| of_type.starts_with("text/html")), "{path}");
         }
-        // The right token in a form that another site's page posts.
+        // The correct token in a form that another site's page posts.
         for (origin, site) in [
             (Some("https://evil.example"), "cross-site"),
             (Some("null"), "cross-site"),
@@ -335,7 +335,7 @@ fn a_form_needs_the_token_of_its_session_and_our_origin() {
             let reply = from(&person, "POST", path, origin, site).form(&[("csrf", &good), ("name", "Mine")]).send();
             assert_eq!(reply.status, 403, "{path} from {origin:?}: {}", reply.body);
         }
-        // In the address, where logs and referrers would keep it, it does not count.
+        // In the URL, where logs and referrers would keep it, it does not count.
         let reply = person.request("POST", &format!("{path}?csrf={good}")).form(&[("name", "Mine")]).send();
         assert_eq!(reply.status, 403, "{path} with the token in the address");
         let reply = person.request("POST", path).form(&[("csrf", &good), ("csrf", &good), ("name", "Mine")]).send();
@@ -351,8 +351,8 @@ fn a_form_needs_the_token_of_its_session_and_our_origin() {
     assert_eq!(names["passkeys"][0]["name"], "Mine", "the same form, from our page, works");
 }
 
-/// Whoever signs in in another tab has the cookie that a page of before sends along. A page that says for whom it was made
-/// acts for nobody else.
+/// After signing in in another tab, an older page sends the new session's cookie. A page that says which session it was
+/// made for acts for no other.
 #[test]
 fn a_page_acts_only_for_the_session_that_it_was_made_for() {
     const ADD: &str = "/v1/passkeys/registration/options";
@@ -385,18 +385,18 @@ fn a_page_acts_only_for_the_session_that_it_was_made_for() {
         let reply = send(&[good]);
         assert_ne!(reply.status, 403, "{method} {path}: {}", reply.body);
     }
-    // It takes the place of nothing: another site's page, and a form.
+    // The header does not replace the other checks: on the request's origin, and on a form's own token.
     let stolen = from(&person, "DELETE", "/v1/me/sessions", Some("https://evil.example"), "cross-site");
     stolen.header("X-CSRF-Token", good).send().expect_problem(403, "csrf");
     page("POST", "/account/sessions/sign-out-others", &[good]).form(&[]).send().expect(403);
-    // To an access token, and to strangers, it says nothing.
+    // With an access token, and without a session, it has no meaning.
     let answer = app.client("web").sign_in(&mut passkey, "openid passkeys").expect(200).json();
     let request = app.client("web").bearer("GET", "/v1/passkeys", answer["accessToken"].as_str().unwrap());
     request.header("X-CSRF-Token", theirs).send().expect(200);
     let stranger = app.browser().request("POST", STEP_UP).header("X-CSRF-Token", theirs);
     stranger.json(&json!({})).send().expect(200);
 
-    // Begun by one, answered by the other: what was begun is not spent.
+    // Begun by one session and answered by the other: the ceremony is not used up.
     let mut second = app.passkey();
     let begun = page("POST", ADD, &[good]).json(&json!({ "purpose": "add" })).send().expect(200).json();
     let answer = verify(&begun, &second.create(&begun["publicKey"]));
@@ -404,8 +404,8 @@ fn a_page_acts_only_for_the_session_that_it_was_made_for() {
     page("POST", VERIFY, &[good]).json(&answer).send().expect(200);
 }
 
-/// A page from before a restart or an upgrade, or from another server: its form still counts, and a file that is gone is said
-/// to be gone.
+/// A page made before a restart or an upgrade, or by another server: its form still works, and a file that no longer
+/// exists is not found.
 #[test]
 fn a_page_that_another_server_made_goes_on() {
     let settings = &[("challenges.store", "database")];
@@ -421,7 +421,7 @@ fn a_page_that_another_server_made_goes_on() {
     twin.request("GET", "/assets/app.000000000000.css").send().expect_problem(404, "not_found");
 }
 
-/// A second cookie of one name was planted by a neighbour; to choose between the two would be a guess.
+/// A second cookie with the same name was planted by another host; choosing between the two would be a guess.
 #[test]
 fn two_cookies_of_one_name_are_refused() {
     let app = server();
@@ -465,7 +465,7 @@ fn a_cookie_and_a_token_together_are_refused() {
     person.request("GET", "/account").header("Authorization", &bearer).send().expect(400);
     let twice = app.request("GET", "/v1/me").header("Authorization", &bearer).header("Authorization", &bearer).send();
     twice.expect_problem(401, "invalid_token");
-    // A token in the address or in a form is no token (RFC 6750 §2.2, §2.3 are not offered).
+    // A token in the URL or in a form does not count (RFC 6750 §2.2, §2.3 are not offered).
     let token = answer["accessToken"].as_str().unwrap();
     app.request("GET", &format!("/v1/me?access_token={token}")).send().expect_problem(401, "not_signed_in");
 }

@@ -1,4 +1,4 @@
-//! Clients that are deleted: what was given to them is worth nothing, also when another client gets the id.
+//! Deleted clients: what was issued to them is worthless, even if another client gets the id.
 
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn app_of_somebody() -> Value {
     })
 }
 
-/// The tokens that the app gets of a new person.
+/// The tokens that the app gets for a new person.
 fn tokens(app: &TestApp, scope: &str) -> Tokens {
     let (mut browser, _) = app.person();
     redeem(app, "app", &allow(&mut browser, &Ask::of("app").with("scope", scope)))
@@ -49,7 +49,7 @@ fn tokens_of_a_deleted_client_are_none_of_the_next_with_its_id() {
     app.userinfo(&tokens(app, "openid").access).expect(200);
 }
 
-/// Of what a client got for itself there is no row that could end with it.
+/// No row is kept of a client's own tokens that could be deleted with it.
 #[test]
 fn what_a_deleted_client_had_for_itself_is_none_of_the_next_with_its_id() {
     let ops = Ops::new();
@@ -66,14 +66,14 @@ fn what_a_deleted_client_had_for_itself_is_none_of_the_next_with_its_id() {
     assert_ne!(app.introspection(&old), INACTIVE);
     ops.delete("/v1/admin/clients/robot").expect(204);
     assert_eq!(app.introspection(&old), INACTIVE);
-    // Longer than what two servers' clocks may differ.
+    // Longer than two servers' clocks may differ.
     app.advance(Duration::seconds(6));
     let new = granted();
     assert_eq!(app.introspection(&old), INACTIVE);
     assert_ne!(app.introspection(&new), INACTIVE);
 }
 
-/// A client that had many people: ending their sessions takes longer than any other statement may.
+/// A client with many people: ending their sessions takes longer than other statements are allowed.
 #[test]
 fn a_client_of_many_people_is_deleted_in_the_time_that_it_takes() {
     let ops = Ops::with(PRODUCT_LIMITS, "admin");

@@ -46,7 +46,7 @@ pub fn app_with_devices() -> TestApp {
     TestApp::with(&Options { config: DEVICES, ..Options::default() })
 }
 
-/// A device that asked.
+/// A device that has asked.
 pub struct Device<'a> {
     app: &'a TestApp,
     client: &'a str,
@@ -61,7 +61,7 @@ impl TestApp {
         self.request("POST", "/oauth/device").form(form).send()
     }
 
-    /// A device of a client that asked for scopes.
+    /// A device of this client that has asked for scopes.
     pub fn device<'a>(&'a self, client: &'a str, scope: &str) -> Device<'a> {
         let answer = self.ask(&[("client_id", client), ("scope", scope)]).expect(200).json();
         let text = |name: &str| answer[name].as_str().expect(name).to_owned();
@@ -80,12 +80,12 @@ impl Device<'_> {
         self.app.request("POST", "/oauth/token").form(&form).send()
     }
 
-    /// The address that it shows, with its code.
+    /// The URL that it displays, including its code.
     pub fn page(&self) -> String {
         format!("/device?user_code={}", self.user_code)
     }
 
-    /// The address of the question, once the code was entered.
+    /// The URL of the confirmation, once the code was entered.
     fn review(&self) -> String {
         format!("/device/review?user_code={}", self.user_code)
     }
@@ -370,14 +370,14 @@ fn the_session_that_entered_a_code_first_has_it() {
     assert_eq!(claims(&tokens.access)["sub"], first.user().to_string());
 }
 
-/// A page's form from another network than the test's own.
+/// Posts the code form from another network than the test's own.
 fn enter_from(browser: &mut Browser, address: &str, code: &str) -> Reply {
     let csrf = csrf_of(browser);
     let form = [("csrf", csrf.as_str()), ("user_code", code)];
     browser.request("POST", "/device").header("X-Forwarded-For", address).form(&form).send()
 }
 
-/// Codes that no device has, or hardly ever.
+/// Codes that no device has, or only by chance.
 const WRONG: [&str; 6] = ["BBBB-BBBB", "CCCC-CCCC", "DDDD-DDDD", "FFFF-FFFF", "GGGG-GGGG", "HHHH-HHHH"];
 const LONG_WRONG: [&str; 5] = ["BBBBB-BBBBB", "CCCCC-CCCCC", "DDDDD-DDDDD", "FFFFF-FFFFF", "GGGGG-GGGGG"];
 
@@ -574,7 +574,7 @@ fn an_app_for_a_group_is_for_nobody_else() {
     browser.get(&device.review()).expect(403);
     browser.say(&device.user_code, "allow", true).expect(403);
     device.poll().expect_oauth(400, "authorization_pending");
-    // Somebody who leaves the group between the answer and the poll.
+    // The person leaves the group between the answer and the poll.
     app.sql("UPDATE device_codes SET decision = 'allowed', decided_at = now(), session_id = claimed_by, user_id = (SELECT id FROM users)");
     device.poll().expect_oauth(400, "invalid_grant");
 }

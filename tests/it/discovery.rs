@@ -1,4 +1,4 @@
-//! What the server says of itself (OpenID Connect Discovery, RFC 8414; conformance B0, B2), and how it is addressed.
+//! The server's metadata (OpenID Connect Discovery, RFC 8414; conformance B0, B2), and how the server is addressed.
 
 use std::collections::BTreeSet;
 use std::time::Duration as Real;
@@ -56,7 +56,7 @@ fn the_document_has_what_the_standards_ask_for() {
     }
 }
 
-/// RFC 8414: conformance B11. Security rule 119: whatever the caller says about the host.
+/// RFC 8414: conformance B11. Security rule 119: whatever host the caller names.
 #[test]
 fn both_forms_are_the_same_bytes_through_any_host() {
     let app = TestApp::spawn();
@@ -80,7 +80,7 @@ fn both_forms_are_the_same_bytes_through_any_host() {
     assert_eq!(query.body, plain.body);
 }
 
-/// Security rule 119: each advertised endpoint is a route, each route of the kind is advertised.
+/// Security rule 119: each advertised endpoint is a route, and each route of that kind is advertised.
 #[test]
 fn every_advertised_endpoint_is_there() {
     let app = TestApp::spawn();
@@ -104,7 +104,7 @@ fn every_advertised_endpoint_is_there() {
     assert!(advertised.is_subset(&known), "{advertised:?}");
 }
 
-/// Security rule 119: what is advertised works, what is not is refused.
+/// Security rule 119: what is advertised works, and what is not is refused.
 #[test]
 fn grants_and_authentication_are_those_advertised() {
     let app = TestApp::spawn();
@@ -139,7 +139,7 @@ fn grants_and_authentication_are_those_advertised() {
     assert!(!list(&document, "introspection_endpoint_auth_methods_supported").contains(&"none"));
 }
 
-/// Security rule 119: each value that is advertised for requests is taken, its neighbours are not.
+/// Security rule 119: each value advertised for requests is accepted, and similar values are not.
 #[test]
 fn values_of_requests_are_those_advertised() {
     const CLIENT: &str = r#"
@@ -175,7 +175,8 @@ scopes = ["openid", "profile", "email", "address", "phone", "groups", "offline_a
     }
 }
 
-/// Security rule 119 and trap 7: each algorithm has a key, each key is of an advertised algorithm; Ed25519 only where wanted.
+/// Security rule 119 and trap 7: each algorithm has a key, and each key an advertised algorithm; Ed25519 only where
+/// wanted.
 #[test]
 fn algorithms_are_those_of_the_keys() {
     let with = "[clients.ed]\nfirst_party = true\norigins = [\"ORIGIN\"]\ngrants = [\"passkey\"]\nid_token_algorithm = \"EdDSA\"";
@@ -214,7 +215,7 @@ fn documents_are_cached_and_asked_for_again_by_their_tag() {
     }
 }
 
-/// Security rule 122: one address for each thing.
+/// Security rule 122: each resource has exactly one path.
 #[test]
 fn no_other_spelling_of_a_path_is_the_path() {
     let app = TestApp::spawn();
@@ -236,11 +237,11 @@ fn no_other_spelling_of_a_path_is_the_path() {
                 assert_eq!(reply.status, 404, "{method} {other}");
             }
         }
-        // A letter in its encoded form is the same letter (RFC 3986 §6.2.2.2): same thing, same rules.
+        // A percent-encoded letter is the same letter (RFC 3986 §6.2.2.2): same resource, same rules.
         let (plain, same) = (app.request("GET", path).send(), app.request("GET", &encoded).send());
         assert!(same.status == 404 || same.status == plain.status, "{encoded}: {}", same.status);
     }
-    // Nor is it a way past who may.
+    // It does not bypass access control either.
     for (path, encoded) in
         [("/v1/admin/clients", "/v1/%61dmin/clients"), ("/v1/me", "/v1/%6de"), ("/account", "/%61ccount")]
     {
@@ -266,7 +267,7 @@ fn the_method_is_the_method() {
     }
 }
 
-/// Security rule 124, RFC 6749 §5.2: registered codes, plain characters, and nothing of what was sent.
+/// Security rule 124, RFC 6749 §5.2: registered codes, plain characters, and no echo of the request.
 #[test]
 fn errors_are_registered_and_repeat_nothing() {
     const REGISTERED: [&str; 13] = [

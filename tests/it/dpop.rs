@@ -41,7 +41,7 @@ fn token_url(app: &TestApp) -> String {
     format!("{}/oauth/token", app.origin)
 }
 
-/// A passkey sign-in for a client, ended at the token endpoint with these headers.
+/// A passkey sign-in for a client, completed at the token endpoint with these headers.
 fn redeem(app: &TestApp, client: &str, passkey: &mut Authenticator, headers: &[(&str, &str)]) -> Reply {
     let begun = app.client(client).begin("openid");
     let credential = passkey.get_uninvited(&begun["publicKey"]).to_string();
@@ -55,7 +55,7 @@ fn redeem(app: &TestApp, client: &str, passkey: &mut Authenticator, headers: &[(
     headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send()
 }
 
-/// A new person's tokens of the client `bound`, bound to a key.
+/// Tokens of the client `bound` for a new person, bound to a key.
 fn bound_to(app: &TestApp, key: &Key) -> (Authenticator, Tokens) {
     let (_, mut passkey) = app.person();
     let proof = key.proof("POST", &token_url(app), app.clock.now());
@@ -69,7 +69,7 @@ fn refresh(app: &TestApp, client: &str, token: &str, headers: &[(&str, &str)]) -
     headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send()
 }
 
-/// GET of the person's own account.
+/// Requests the person's own account.
 fn me(app: &TestApp, authorization: &str, proofs: &[&str]) -> Reply {
     let request = app.request("GET", "/v1/me").header("Authorization", authorization);
     proofs.iter().fold(request, |request, proof| request.header("DPoP", proof)).send()
@@ -138,7 +138,7 @@ fn a_client_that_wants_bound_tokens_gets_no_others() {
 
 type Change = fn(&mut Value, &mut Value, i64);
 
-/// What is wrong with a proof, whatever it is for (#95, #96).
+/// Faults of a proof, whatever it is for (#95, #96).
 const BAD: [(&str, Change); 33] = [
     ("no typ", |h, _, _| drop(h.as_object_mut().unwrap().remove("typ"))),
     ("typ JWT", |h, _, _| h["typ"] = json!("JWT")),
@@ -178,7 +178,7 @@ const BAD: [(&str, Change); 33] = [
     ("an hour ahead", |_, c, now| c["iat"] = json!(now + 3600)),
 ];
 
-/// What must be taken (conformance: FAPI 2.0).
+/// Proofs that must be accepted (conformance: FAPI 2.0).
 const GOOD: [(&str, Change); 14] = [
     ("as it is", |_, _, _| {}),
     ("10 s old", |_, c, now| c["iat"] = json!(now - 10)),
@@ -297,12 +297,12 @@ fn proofs_at_a_resource_by_name() {
     for scheme in ["dpop", "DPOP", "Dpop"] {
         me(&app, &format!("{scheme} {}", tokens.access), &[&sign(&key)]).expect(200);
     }
-    // A good proof does not mend a bad token.
+    // A valid proof does not make up for an invalid token.
     let reply = me(&app, &format!("DPoP {}x", tokens.access), &[&sign(&key)]).expect_problem(401, "invalid_token");
     assert_eq!(reply.challenge(), Some(format!(r#"DPoP error="invalid_token", {ALGS}"#).as_str()));
 }
 
-/// #97: the schemes do not stand in for each other.
+/// #97: the schemes are not interchangeable.
 #[test]
 fn a_bound_token_is_no_bearer_token_and_the_other_way_round() {
     let app = spawn();
@@ -322,7 +322,7 @@ fn a_bound_token_is_no_bearer_token_and_the_other_way_round() {
     me(&app, &format!("DPoP {}", bound.access), &[&proof(&bound.access)]).expect(200);
 }
 
-/// #66: a retry inside the window is for the key that the family is bound to, and for no other.
+/// #66: a retry within the window is only for the key that the family is bound to.
 #[test]
 fn a_retry_needs_the_key_too() {
     let app = spawn();
@@ -339,7 +339,7 @@ fn a_retry_needs_the_key_too() {
     assert_eq!(Tokens::of(&with(&key).expect(200).json()).refresh, first.refresh, "another's try ended nothing");
 }
 
-/// #99: the public URL counts, not what the request says of itself.
+/// #99: the public URL counts, not what the request says about itself.
 #[test]
 fn the_address_is_the_public_one() {
     let app =
@@ -365,7 +365,7 @@ fn the_address_is_the_public_one() {
     }
 }
 
-/// RFC 9449 §5: the family of a public client is bound, a confidential client proves itself by its secret.
+/// RFC 9449 §5: a public client's family is bound to its key; a confidential client authenticates with its secret.
 #[test]
 fn refreshing_wants_the_same_key_of_a_public_client() {
     let app = spawn();
@@ -378,7 +378,7 @@ fn refreshing_wants_the_same_key_of_a_public_client() {
     assert_eq!(told["token_type"], "DPoP");
     let second = Tokens::of(&told);
     assert_eq!(claims(&second.refresh)["cnf"]["jkt"], key.thumbprint());
-    // Within the grace of a lost answer the key is asked for too.
+    // A retry after a lost answer requires the key too.
     refresh(&app, "bound", &first.refresh, &[("DPoP", &proof(&other))]).expect_oauth(400, "invalid_grant");
     let again = Tokens::of(&refresh(&app, "bound", &first.refresh, &[("DPoP", &proof(&key))]).expect(200).json());
     assert_eq!(again.refresh, second.refresh);
@@ -392,7 +392,7 @@ fn refreshing_wants_the_same_key_of_a_public_client() {
     assert_eq!(claims(&fresh.access)["cnf"]["jkt"], other.thumbprint());
 }
 
-/// #97, RFC 9449 §10: a code that was asked for with the thumbprint of a key is for the holder of that key.
+/// #97, RFC 9449 §10: a code that was requested with a key's thumbprint is only for the holder of that key.
 #[test]
 fn a_thumbprint_at_the_authorization_endpoint_binds_the_code() {
     let app = oidc::app();
@@ -413,7 +413,7 @@ fn a_thumbprint_at_the_authorization_endpoint_binds_the_code() {
     assert_eq!(claims(&tokens.access)["cnf"]["jkt"], key.thumbprint());
 }
 
-/// A client that need not may bind its tokens, and a family that began with a key stays bound to it.
+/// A client may bind its tokens voluntarily, and a family that began with a key stays bound to it.
 #[test]
 fn whoever_begins_with_a_key_goes_on_with_it() {
     let app = spawn();
@@ -470,7 +470,7 @@ fn nonces_are_given_out_and_wanted_back() {
         key.sign(&header, &claims)
     };
     let at_token = |nonce: Option<&str>| proof("POST", &token_url(&app), None, nonce);
-    // Nonces are of spans of five minutes: at the beginning of one.
+    // A nonce is valid for spans of five minutes: start at the beginning of one.
     app.advance(Duration::seconds(301 - app.clock.now().timestamp().rem_euclid(300)));
     let reply = redeem(&app, "bound", &mut passkey, &[("DPoP", &at_token(None))]).expect_oauth(400, "use_dpop_nonce");
     assert_eq!(reply.header("www-authenticate"), None);

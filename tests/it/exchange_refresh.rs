@@ -1,4 +1,4 @@
-//! Exchanges that may be refreshed: what a family of theirs hangs on, and that a refresh is never wider than its rule is.
+//! Exchanges that may be refreshed: what their families depend on, and that a refresh is never wider than its rule.
 
 use std::collections::HashSet;
 use std::time::Duration as Real;
@@ -20,7 +20,8 @@ const PRICES: &str = "https://prices.example";
 const PARTNER: &str = "https://partner.example";
 const LIVE: &str = "SELECT count(*) AS n FROM refresh_tokens WHERE revoked_at IS NULL AND client_id = 'orders'";
 
-/// `page` is an app whose tokens are for the API orders; `orders` goes on with them for days, and `stock` with those of orders.
+/// `page` is an app whose tokens are for the API orders; `orders` may exchange them for days, and `stock` those of
+/// orders.
 const CONFIG: &str = r#"
 [clients.page]
 first_party = true
@@ -152,7 +153,7 @@ fn an_exchange_is_refreshed_long_after_its_subject_token() {
     assert_eq!(claims(&second)["act"], json!({ "sub": "orders", "client_id": "orders" }));
     assert!(is_active(&app, &second) && !is_active(&app, &first));
     app.verified(&second, STOCK, "at+jwt");
-    // It rotates as every family does: a lost answer is repeated, a used token ends all of it.
+    // It rotates like every family: a lost answer is repeated, and a reused token ends all of it.
     assert_eq!(pair(refresh(&app, "orders", &token)).1, successor);
     let (_, third) = pair(refresh(&app, "orders", &successor));
     refresh(&app, "orders", &token).expect_oauth(400, "invalid_grant");
@@ -164,7 +165,7 @@ fn an_exchange_is_refreshed_long_after_its_subject_token() {
     assert_eq!(app.count(written), 1);
 }
 
-/// RFC 8693 §2.2.1: `access_token` carries what was asked for, whatever it is.
+/// RFC 8693 §2.2.1: `access_token` carries what was requested, whatever its type.
 #[test]
 fn a_refresh_token_alone_is_what_is_issued() {
     let app = spawn();
@@ -214,7 +215,7 @@ fn nobody_else_gets_one_and_nobody_else_uses_it() {
 fn it_ends_with_the_session_the_account_and_what_it_came_from() {
     let app = spawn();
     let refused = |token: &str| refresh(&app, "orders", token).expect_oauth(400, "invalid_grant");
-    // The session: here that of the app's own tokens, which end with their family.
+    // The session: here that of the app's own tokens, which ends with their family.
     let (_, _, tokens) = person(&app);
     let (access, token) = to_stock(&app, &tokens);
     let (next, further) = pair(ask(&app, "stock", &access, &[("audience", PRICES)]));
@@ -223,7 +224,7 @@ fn it_ends_with_the_session_the_account_and_what_it_came_from() {
     refresh(&app, "stock", &further).expect_oauth(400, "invalid_grant");
     assert!(!is_active(&app, &access) && !is_active(&app, &next));
 
-    // The family between: what came of its tokens ends with it, and the session it was lent does not.
+    // The family in between: what derives from its tokens ends with it, and the session that it borrowed does not.
     let (_, _, tokens) = person(&app);
     let (access, token) = to_stock(&app, &tokens);
     let (next, further) = pair(ask(&app, "stock", &access, &[("audience", PRICES)]));
@@ -242,7 +243,7 @@ fn it_ends_with_the_session_the_account_and_what_it_came_from() {
     refused(&token);
 }
 
-/// Check 41: whom the client is for is asked at each exchange, and at each refresh of one.
+/// Check 41: whether the person may use the client is checked at each exchange and at each refresh of one.
 #[test]
 fn who_is_in_no_group_of_the_client_gets_nothing_through_it() {
     let config = format!("{CONFIG}{RULE}{NEXT}");
@@ -300,7 +301,7 @@ fn it_ends_when_the_person_allows_the_app_no_more() {
         refresh(&token).expect_oauth(400, "invalid_grant");
     }
 
-    // The person who acts allows it no more, and stays signed in.
+    // The person who acts withdraws their consent, and stays signed in.
     let again = oidc::redeem(&app, "shop", &allow(&mut browser, &Ask::of("shop")));
     let (mut agent, _) = app.person();
     let acting = oidc::redeem(&app, "shop", &allow(&mut agent, &Ask::of("shop")));
@@ -319,7 +320,8 @@ fn it_ends_when_the_person_allows_the_app_no_more() {
     refresh(&token).expect_oauth(400, "invalid_grant");
 }
 
-/// The rule is asked again by each use: on a server with another configuration, the same token gets what that one says.
+/// The rule is checked again at each use: a server with another configuration gives the same token what that one
+/// allows.
 #[test]
 fn a_refresh_is_never_wider_than_the_rule_is_then() {
     let app = spawn();
@@ -366,7 +368,7 @@ fn a_refresh_is_never_wider_than_the_rule_is_then() {
             reply.body
         );
     }
-    // Nothing was used up by the refusals, and what the rule gives again is given again.
+    // The refusals used nothing up, and what the rule allows again is issued again.
     let (access, _) = pair(refresh(&app, "orders", &token));
     assert_eq!(claims(&access)["scope"], "read stock:read");
 }
@@ -390,7 +392,7 @@ fn it_ends_with_the_clients_and_the_person_who_act() {
     refresh(&app, "orders", &token).expect_oauth(400, "invalid_grant");
     refresh(&app, "stock", &further).expect_oauth(400, "invalid_grant");
 
-    // What was exchanged further hangs on the rule of the exchange before it, too.
+    // What was exchanged further also depends on the rule of the previous exchange.
     let (access, _) = to_stock(&app, &tokens);
     let (_, further) = pair(ask(&app, "stock", &access, &[("audience", PRICES)]));
     let without = app.twin_with(&format!("{CONFIG}{NEXT}"));
@@ -430,8 +432,8 @@ fn of_64_at_once_on_two_servers_all_get_one_successor() {
     assert_eq!(app.count("SELECT count(*) AS n FROM refresh_tokens WHERE client_id = 'orders' AND generation = 1"), 3);
 }
 
-/// The parent is revoked while others exchange its tokens: whoever comes between, nothing of it is left alive. Once it lives in
-/// a borrowed session, and once its own session ends with it.
+/// The parent is revoked while others exchange its tokens: whatever the order, nothing derived from it stays alive.
+/// This is tried with a borrowed session, and with a session of its own that ends with it.
 #[test]
 fn nothing_outlives_a_grant_that_is_revoked_while_it_is_exchanged() {
     let app = spawn();
@@ -462,7 +464,7 @@ fn nothing_outlives_a_grant_that_is_revoked_while_it_is_exchanged() {
     }
 }
 
-/// RFC 9449: what came of a bound token stays with its key.
+/// RFC 9449: what derives from a bound token stays bound to its key.
 #[test]
 fn a_family_of_a_bound_exchange_is_bound() {
     let app = spawn();
@@ -491,7 +493,7 @@ fn a_family_of_a_bound_exchange_is_bound() {
     assert_eq!(claims(&access)["cnf"]["jkt"], json!(key.thumbprint()));
 }
 
-/// There is no session of ours to end with: the trusted issuer's own token is the bound.
+/// There is no session of ours to end with, so the trusted issuer's own token sets the limit.
 #[test]
 fn what_came_of_a_trusted_issuers_token_ends_with_that_token() {
     let key = Key::p256();
@@ -531,7 +533,8 @@ fn what_came_of_a_trusted_issuers_token_ends_with_that_token() {
     assert!(!is_active(&app, &access));
 }
 
-/// One grant may have thousands of families on it, and those further ones: all of it ends, within the time that an answer has.
+/// Thousands of families may derive from one grant, and further ones from those: all of them end, within the time
+/// allowed for a response.
 #[test]
 fn a_grant_ends_with_the_thousands_that_hang_on_it() {
     let app = spawn();

@@ -1,4 +1,4 @@
-//! FAPI 2.0 Security Profile and Message Signing (conformance B10): the whole way, and everything weaker refused.
+//! FAPI 2.0 Security Profile and Message Signing (conformance B10): the whole flow, and everything weaker refused.
 
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::oidc::{Ask, VERIFIER};
 use crate::support::tokens::{INACTIVE, Tokens, claims, header};
 use crate::support::{API_SECRET, Options, Reply, TestApp};
 
-/// `bank` keeps to the security profile, `seal` to message signing too.
+/// `bank` follows the security profile, `seal` message signing as well.
 fn spawn(key: &Key) -> TestApp {
     spawn_with(key, &[])
 }
@@ -27,7 +27,7 @@ fn spawn_with(key: &Key, settings: &[(&str, &str)]) -> TestApp {
     TestApp::with(&Options { config: &config, settings, ..Options::default() })
 }
 
-/// A call as the client, which proves itself and, when it has one, its DPoP key.
+/// A call by the client, which proves its identity and, if it has one, its DPoP key.
 fn call(app: &TestApp, client: &str, key: &Key, path: &str, form: &[(&str, &str)], dpop: Option<&Key>) -> Reply {
     let assertion = key.assertion(client, &app.origin, app.clock.now());
     let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &assertion)];
@@ -41,7 +41,7 @@ fn call(app: &TestApp, client: &str, key: &Key, path: &str, form: &[(&str, &str)
     }
 }
 
-/// RFC 9449 §8: who lacks a nonce comes again with a new proof, and all the rest as it was.
+/// RFC 9449 §8: a client without a nonce tries again with a new proof and everything else unchanged.
 #[test]
 fn a_lacking_nonce_uses_no_assertion_up() {
     let (key, dpop) = (Key::p256(), Key::p256());
@@ -115,14 +115,14 @@ fn the_whole_way() {
         let userinfo = app.request("GET", "/oauth/userinfo").header("DPoP", &proof);
         let userinfo = userinfo.header("Authorization", &format!("DPoP {}", tokens.access)).send().expect(200);
         assert_eq!(userinfo.json()["sub"], claims(&tokens.id)["sub"]);
-        // A confidential client may change its DPoP key; the refresh family is bound to the client itself.
+        // A confidential client may change its DPoP key: the refresh family is bound to the client itself.
         let form = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str())];
         let fresh = call(&app, client, &key, "/oauth/token", &form, Some(&Key::p256())).expect(200).json();
         assert_eq!(fresh["token_type"], "DPoP");
     }
 }
 
-/// FAPI 2.0 Security Profile §5.4: whatever the configuration and the standards say for all others.
+/// FAPI 2.0 Security Profile §5.4: whatever the configuration and the standards say for all other clients.
 #[test]
 fn nothing_is_signed_with_rs256() {
     let (key, dpop) = (Key::p256(), Key::p256());
@@ -163,7 +163,7 @@ fn a_refresh_token_stays_until_it_is_left_unused_or_revoked() {
 
     let token = signed_in(&mut browser);
     let introspect = || call(&app, "bank", &key, "/oauth/introspect", &[("token", token.as_str())], None).expect(200);
-    // Past the retry window, and past the time that a token lives unused, counted from the first.
+    // After the retry window, and later than an unused token lives, counted from the first use.
     for step in [Duration::seconds(0), Duration::minutes(1), Duration::days(10), Duration::days(10)] {
         app.advance(step);
         let idle_end = || (app.clock.now() + Duration::days(14)).timestamp();
@@ -234,7 +234,7 @@ fn everything_weaker_is_refused() {
     call(&app, "bank", &key, "/oauth/token", &redemption("bank", &late), Some(&dpop))
         .expect_oauth(400, "invalid_grant");
 
-    // Message signing: the request, its life, the answer.
+    // Message signing: the request, its lifetime, the response.
     let seal = Ask::of("seal").with("response_mode", "jwt");
     call(&app, "seal", &key, "/oauth/par", &seal.pairs(), None).expect_oauth(400, "invalid_request");
     let object = |ask: &Ask, change: Value| {

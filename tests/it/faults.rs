@@ -1,4 +1,4 @@
-//! The database slow, locked, gone or shared wrongly: 503 and unready, never a wrong answer, and recovery by itself.
+//! The database slow, locked, gone or shared wrongly: 503 and not ready, never a wrong answer, and automatic recovery.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +18,8 @@ use crate::authenticator::Authenticator;
 use crate::support::program::{Program, serve};
 use crate::support::{Options, PRODUCT_LIMITS, Reply, Request, TestApp, introspect};
 
-/// A mistake of ours is no shutdown and no fault of the database, and costs the connection that it may have left half used.
+/// A bug of ours is neither a shutdown nor a fault of the database, and costs the connection it may have left in the
+/// middle of something.
 #[test]
 fn a_panic_is_told_as_what_it_is() {
     let app = TestApp::spawn();
@@ -31,7 +32,7 @@ fn a_panic_is_told_as_what_it_is() {
 /// The longest that a caller may be kept waiting: 2 s for a connection, and a little.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Holds a table so that nobody else reads it; until it is dropped.
+/// Holds a table so that nobody else can read it, until dropped.
 struct Held(PgConnection);
 
 impl Held {
@@ -95,7 +96,7 @@ fn a_locked_table_is_503_in_time_and_keys_are_served_meanwhile() {
     held.release();
     person.get("/v1/session").expect(200);
     app.client("web").refresh(refresh).expect(200);
-    // The ceremony was spent by the failed try: its challenge is taken before anything is checked.
+    // The failed attempt used the ceremony up: its challenge is taken before anything is checked.
     app.client("web").finish(&ceremony, &credential).expect_problem(410, "ceremony_expired_or_used");
 }
 
@@ -137,8 +138,8 @@ fn an_exhausted_pool_is_503_in_time_and_recovers_at_once() {
     }
 }
 
-/// A disk without room: PostgreSQL goes on reading and refuses to write. Nobody is told of anything that is not kept, and no
-/// restart is wanted when there is room again.
+/// A full disk: PostgreSQL continues to read and refuses to write. Nothing is confirmed that is not stored, and no
+/// restart is needed once there is room again.
 #[test]
 fn a_database_without_room_is_503_and_keeps_what_it_told() {
     const TABLES: [&str; 5] = ["users", "credentials", "sessions", "refresh_tokens", "audit_events"];
@@ -177,8 +178,8 @@ fn a_database_without_room_is_503_and_keeps_what_it_told() {
     assert_eq!(app.events("token.refresh_replayed"), 0);
 }
 
-/// The table of ceremonies is unlogged, so a crash of PostgreSQL empties it; and it may be out of reach. Either way nothing goes
-/// through, and no server falls back on its own memory.
+/// The table of ceremonies is unlogged, so a crash of PostgreSQL empties it; and it may be unreachable. In both cases
+/// nothing is accepted, and no server falls back on its own memory.
 #[test]
 fn ceremonies_that_the_database_forgot_or_withholds_are_refused() {
     let settings = [PRODUCT_LIMITS, &[("challenges.store", "database")][..]].concat();
@@ -199,7 +200,7 @@ fn ceremonies_that_the_database_forgot_or_withholds_are_refused() {
     client.finish(&begun, &answer).expect(200);
 }
 
-/// A row that our own code could not have written: another version's, or a hand's.
+/// A row that our own code could not have written, but another version or a person could.
 #[test]
 fn a_passkey_that_makes_no_sense_fails_its_owner_alone() {
     let app = TestApp::spawn();
@@ -226,7 +227,7 @@ fn a_passkey_that_makes_no_sense_fails_its_owner_alone() {
     app.browser().sign_in(&mut alice).expect(200);
 }
 
-/// Every connection is cut at once, as a failover does. Each may cost one request, none for long.
+/// Every connection is cut at once, as in a failover. Each may cost one request, none for long.
 #[test]
 fn cut_connections_are_replaced() {
     let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
@@ -251,7 +252,7 @@ fn cut_connections_are_replaced() {
     wait_until("ready", Duration::from_secs(5), || ready(&app.url));
 }
 
-/// Migrations and rotations wait without limit for their lock; the connection they used must not keep that.
+/// Migrations and rotations wait for their lock without limit; the connection they used must not keep that setting.
 #[test]
 fn a_connection_keeps_its_limits_through_start_up_work() {
     let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
@@ -266,8 +267,8 @@ fn a_connection_keeps_its_limits_through_start_up_work() {
         .expect("500 ms for a lock, 2 s for a statement, 5 s for a transaction that does nothing");
 }
 
-/// A migration or a command that hangs, or another server's start, may hold the lock for long. A key that is wanted meanwhile
-/// comes when it is free.
+/// A hanging migration or command, or another server's start, may hold the lock for long. A key that is needed
+/// meanwhile is made when the lock is free.
 #[test]
 fn whoever_holds_the_start_up_lock_holds_up_no_server() {
     let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
@@ -278,7 +279,7 @@ fn whoever_holds_the_start_up_lock_holds_up_no_server() {
         "UPDATE clients SET definition = jsonb_set(definition, '{id_token_algorithm}', '\"EdDSA\"') WHERE id = 'other';
          INSERT INTO changes (kind, key) VALUES ('clients', 'other')",
     );
-    // Silence is measured by the monotonic clock, which no test moves.
+    // Silence is measured by the monotonic clock, which tests cannot move.
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(8) {
         assert!(ready(&app.url), "after {:?}", began.elapsed());
@@ -292,8 +293,8 @@ fn whoever_holds_the_start_up_lock_holds_up_no_server() {
     app.client("other").sign_in(&mut passkey, "openid").expect(200);
 }
 
-/// On a first start the RSA key comes after ready. Whoever wants an ID token meanwhile waits a moment, and nothing is used up
-/// in vain.
+/// On a first start the RSA key is made after the server is ready. A request for an ID token waits a moment for it, and
+/// uses nothing up in vain.
 #[test]
 fn a_key_that_is_being_made_is_waited_for() {
     let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
@@ -315,7 +316,7 @@ fn a_key_that_is_being_made_is_waited_for() {
     assert!(published());
 }
 
-/// Revocations may have been missed: a server that has not heard from the database for 5 s signs nothing.
+/// Revocations may have been missed, so a server that has not heard from the database for 5 s signs nothing.
 #[test]
 fn a_server_that_is_cut_off_issues_nothing() {
     let config = "[bridges.backend]\npreset = \"jwt\"\naudience = \"https://backend.example\"";
@@ -327,9 +328,9 @@ fn a_server_that_is_cut_off_issues_nothing() {
     let (begun, unused) = (client.begin("openid"), client.begin("openid"));
     assert!(ready(&app.url));
 
-    // It polls this table; everything else still answers, which makes it the harder case.
+    // The server polls this table; everything else still answers, which makes this the harder case.
     let held = Held::table(&app, "changes");
-    // Silence is measured by the monotonic clock, which no test moves.
+    // Silence is measured by the monotonic clock, which tests cannot move.
     wait_until("unready", Duration::from_secs(9), || !ready(&app.url));
     let reply = app.request("GET", "/readyz").send().expect(503);
     assert_eq!(reply.body, "not ready", "the public listener does not tell why");
@@ -359,13 +360,13 @@ fn check<'a>(detail: &'a Value, name: &str) -> &'a Value {
     detail.as_array().expect("a list").iter().find(|check| check["name"] == name).expect("the check")
 }
 
-/// Runs statements on a connection that is not the server's.
+/// Runs statements on a connection of its own, not the server's.
 fn beside(app: &TestApp, sql: &str) {
     let mut conn = PgConnection::establish(app.database_url()).expect("a connection");
     conn.batch_execute(sql).expect("the statement runs");
 }
 
-/// Cuts every connection of the server, so that the next ones begin with what the database says now.
+/// Cuts every connection of the server, so that new ones start with the database's current settings.
 fn cut(app: &TestApp) {
     beside(
         app,
@@ -373,13 +374,13 @@ fn cut(app: &TestApp) {
     );
 }
 
-/// Lets every new connection to the database begin with a setting.
+/// Makes every new connection to the database start with this setting.
 fn set_for_new_connections(app: &TestApp, setting: &str) {
     let change = format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); END $$");
     beside(app, &format!("BEGIN READ WRITE; {change}; COMMIT"));
 }
 
-/// What was the primary server is a standby after a failover: it answers every question, and nobody can sign in.
+/// After a failover the former primary is a standby: it answers every query, and nobody can sign in.
 #[test]
 fn a_database_that_only_reads_makes_a_server_unready_and_its_connections_are_not_kept() {
     let app = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
@@ -399,12 +400,12 @@ fn a_database_that_only_reads_makes_a_server_unready_and_its_connections_are_not
     wait_until("signed in", PATIENCE, || app.browser().sign_in(&mut passkey).status == 200);
 }
 
-/// The other connections would go on reading where nothing arrives any more that was revoked since.
+/// The other connections would continue to read from a server that receives no more revocations.
 #[test]
 fn when_one_connection_only_reads_none_of_its_age_is_kept() {
     let app = TestApp::with(&Options { settings: &[("database.pool", "4")], ..Options::default() });
     let written = "INSERT INTO users SELECT * FROM users WHERE false";
-    // All that the pool has, as they are held at once; the server's own work finds out nothing in between.
+    // Holds all connections of the pool at once, so that the server's own work cannot notice anything in between.
     let on_each_of_four = |sql: &'static str, written_by_the_first: Option<&'static str>| {
         let (held, done) = (Barrier::new(4), Barrier::new(4));
         let work = |number: usize| {
@@ -433,7 +434,7 @@ fn when_one_connection_only_reads_none_of_its_age_is_kept() {
     }
 }
 
-/// By a clock that is ahead tokens would be signed that others refuse, and what still counts would be forgotten.
+/// A server whose clock is ahead would sign tokens that others refuse, and forget what still counts.
 #[test]
 fn a_server_with_another_time_than_the_database_is_not_ready() {
     let app = TestApp::spawn();
@@ -455,7 +456,7 @@ fn a_server_with_another_time_than_the_database_is_not_ready() {
     }
 }
 
-/// Each would refuse the ceremonies that the other began, so both say so and say the cure.
+/// Each would refuse the ceremonies that the other began, so both say so and how to fix it.
 #[test]
 fn two_servers_with_ceremonies_in_memory_are_unready() {
     let one = TestApp::with(&Options { settings: PRODUCT_LIMITS, ..Options::default() });
@@ -492,7 +493,8 @@ fn servers_with_ceremonies_in_the_database_share_them() {
     assert!(ready(&one.url) && ready(&two.url), "both stay ready");
 }
 
-/// A private cluster that a test may kill: it stays with one thread, as PostgreSQL ends with the thread that started it.
+/// A private cluster that a test may kill. It stays with one thread, because PostgreSQL ends with the thread that
+/// started it.
 struct Postgres {
     url: String,
     orders: mpsc::Sender<Order>,
@@ -566,7 +568,7 @@ fn postgresql_dies_and_comes_back_without_a_restart_of_ours() {
             let reply = browser.get("/v1/session");
             assert!(call.elapsed() < PATIENCE, "round {round}: {:?}", call.elapsed());
             if reply.status == 200 {
-                // A backend may outlive its postmaster by a moment; what it says is still true.
+                // A backend may briefly outlive its postmaster; its answer is still correct.
                 assert_eq!(reply.json()["user"]["id"], who["user"]["id"]);
             } else {
                 unavailable(reply);
@@ -599,7 +601,7 @@ fn postgresql_dies_and_comes_back_without_a_restart_of_ours() {
     assert_eq!(status.code(), Some(0), "{said}");
 }
 
-/// Without its private PostgreSQL a server can do nothing any more, so it ends, with the reason, to be started again.
+/// Without its private PostgreSQL a server can do nothing, so it exits with the reason, to be restarted.
 #[test]
 fn a_server_ends_with_its_private_postgresql() {
     let directory = directory();

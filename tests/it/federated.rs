@@ -1,4 +1,4 @@
-//! Clients that are workloads elsewhere: authenticated by the tokens of their platform, and everything that is refused.
+//! Clients that are workloads elsewhere: authenticated by their platform's tokens, and everything that is refused.
 
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ impl World {
         Self::where_the_cluster("")
     }
 
-    /// With settings of the trusted issuer `cluster` beside those that it always has.
+    /// With additional settings for the trusted issuer `cluster`.
     fn where_the_cluster(more: &str) -> Self {
         let (cluster, github) = (Key::p256(), Key::p256());
         let config = CONFIG
@@ -88,13 +88,13 @@ impl World {
         Self { app, cluster, github }
     }
 
-    /// What the cluster says of the worker.
+    /// The claims that the cluster makes about the worker.
     fn said(&self) -> Value {
         let iat = self.app.clock.now().timestamp();
         json!({ "iss": CLUSTER, "sub": SHOP, "aud": [self.app.origin], "iat": iat, "exp": iat + 3600, "nbf": iat })
     }
 
-    /// The same with members changed; `null` takes one away.
+    /// The same with changed members; `null` removes one.
     fn but(&self, change: &Value) -> String {
         let mut said = self.said();
         for (name, value) in change.as_object().unwrap() {
@@ -121,7 +121,7 @@ fn a_workload_gets_a_token_by_that_of_its_platform() {
     let told = world.ask("worker", &token).expect(200).json();
     let access = told["access_token"].as_str().unwrap();
     assert_eq!((&claims(access)["sub"], &claims(access)["client_id"]), (&json!("worker"), &json!("worker")));
-    // It is shown until it ends: platforms give the next one late in its life.
+    // It can be presented until it expires: platforms issue the next one late in its life.
     app.advance(Duration::minutes(30));
     world.ask("worker", &token).expect(200);
     // At every endpoint where clients authenticate.
@@ -146,7 +146,7 @@ fn a_workload_gets_a_token_by_that_of_its_platform() {
     world.ask("worker", &token).expect_oauth(401, "invalid_client");
 }
 
-/// `single_use` of a trusted issuer means the same wherever its tokens are brought.
+/// `single_use` of a trusted issuer means the same wherever its tokens are presented.
 #[test]
 fn a_token_counts_once_where_its_issuers_tokens_do() {
     let world = World::new();
@@ -250,7 +250,7 @@ fn a_token_proves_the_client_that_is_named_and_lists_it() {
         assert_eq!(refused.status, status, "{name}: {}", refused.body);
         refused.expect_oauth(status, error);
     }
-    // No other way to be the worker.
+    // There is no other way to authenticate as the worker.
     let key = Key::p256();
     let own = key.assertion("worker", &world.app.origin, world.app.clock.now());
     world.ask("worker", &own).expect_oauth(401, "invalid_client");
@@ -261,7 +261,7 @@ fn a_token_proves_the_client_that_is_named_and_lists_it() {
     world.ask("worker", &token).expect(200);
 }
 
-/// A token that proves a client is nobody's grant, and nothing to exchange, where no rule says so.
+/// Unless a rule says so, a token that authenticates a client is neither a grant nor a subject token.
 #[test]
 fn a_platforms_token_stands_for_no_person() {
     let world = World::new();
@@ -291,7 +291,7 @@ fn a_trust_that_is_over_proves_no_workload() {
     world.ask("worker", &world.but(&json!({}))).expect_oauth(401, "invalid_client");
 }
 
-/// By commands, held to the same rules as in the file.
+/// By commands, under the same rules as in the file.
 #[test]
 fn a_workload_is_made_by_command() {
     let world = World::new();
@@ -313,7 +313,7 @@ fn a_workload_is_made_by_command() {
     eventually("the client is known", || world.ask("batch", &token).status == 200);
     let refused = operator.refused(&["clients", "secret", "batch"]);
     assert!(refused.contains("as a workload elsewhere"), "{refused}");
-    // An issuer that is not in the file any more vouches for nobody.
+    // An issuer that is no longer in the file vouches for nobody.
     world.app.sql(
         "UPDATE clients SET definition = jsonb_set(definition, '{federated,0,issuer}', '\"gone\"') WHERE id = 'batch'; \
          INSERT INTO changes (kind, key) VALUES ('clients', 'batch')",
@@ -321,8 +321,8 @@ fn a_workload_is_made_by_command() {
     eventually("its issuer is gone", || world.ask("batch", &token).status == 401);
 }
 
-/// Security rule 120: what an operator set on an app stays set, whatever the app says of itself; and the secret that it had
-/// is not good again when it is no workload any more.
+/// Security rule 120: what an operator set on an app stays, whatever the app says about itself. The secret it had does
+/// not become valid again when it is no longer a workload.
 #[test]
 fn an_app_that_was_made_a_workload_gets_no_secret_back() {
     let world = World::new();

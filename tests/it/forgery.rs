@@ -1,6 +1,7 @@
-//! Access tokens that were tampered with, over HTTP (check 74–81): headers, keys, claims, single bytes.
+//! Tampered access tokens, over HTTP (check 74–81): headers, keys, claims, single bytes.
 //!
-//! What is tried here against the running server is tried in more variety beside the verifier. To add a forgery: a row.
+//! The unit tests of the verifier try more variants of what is tried here against the running server. To add a forgery,
+//! add a row.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -133,7 +134,7 @@ fn forged_headers_open_nothing() {
     assert!(app.opens(&tokens.access), "the control, after all");
 }
 
-/// A key that is signed with rightly but comes from the token, or a member that asks for what we do not do.
+/// A correct signature by a key that the token itself brings, or a header member that asks for something unsupported.
 #[test]
 fn headers_that_bring_keys_or_conditions_open_nothing() {
     let sink = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -171,7 +172,7 @@ fn headers_that_bring_keys_or_conditions_open_nothing() {
     assert!(sink.accept().is_err(), "nobody was asked for keys");
 }
 
-/// Check 74, 79, 80: signed rightly by a key of ours, but saying what we never say.
+/// Check 74, 79, 80: correctly signed by one of our keys, but with claims that we never make.
 #[test]
 fn claims_that_make_no_sense_open_nothing() {
     let app = TestApp::spawn();
@@ -255,7 +256,8 @@ fn claims_that_make_no_sense_open_nothing() {
     assert!(app.opens(&sign(&honest, &text)), "the control");
 }
 
-/// Check 81: of every place in the token, another character. The last one of each part also in all its spellings.
+/// Check 81: another character at every position of the token, and at the last position of each part every other
+/// character.
 #[test]
 fn no_byte_can_be_changed() {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -1,7 +1,7 @@
-//! Protected hosts: a proxy asks before each request whether it may go through, and who is asking.
+//! Protected hosts: a proxy asks before each request whether it may pass, and who is asking.
 //!
-//! [`Person`] is somebody with a browser that keeps cookies for each host apart; [`Person::asks`] is the proxy's question about
-//! a request of theirs, [`Person::goes`] a request that the proxy passes on to us (`/.passmint/…`).
+//! [`Person`] is a person with a browser that keeps separate cookies for each host; [`Person::asks`] is the proxy's
+//! question about one of their requests, [`Person::goes`] a request that the proxy passes on to us (`/.passmint/…`).
 
 mod identity;
 mod proxies;
@@ -95,22 +95,22 @@ fn spawn_with(more: &[(&str, &str)]) -> TestApp {
     TestApp::with(&Options { config: CONFIG, settings: &settings, ..Options::default() })
 }
 
-/// Somebody with a browser.
+/// A person with a browser.
 struct Person<'a> {
     app: &'a TestApp,
-    /// At our own pages.
+    /// Their cookies at our own pages.
     browser: Browser,
-    /// At other hosts, by origin: name and value.
+    /// Their cookies at other hosts, by origin: name and value.
     cookies: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl<'a> Person<'a> {
-    /// Nobody yet.
+    /// Not signed in anywhere.
     fn stranger(app: &'a TestApp) -> Self {
         Self { app, browser: app.browser(), cookies: BTreeMap::new() }
     }
 
-    /// Signed in at our pages; with the passkey and the account's id.
+    /// Signed in at our pages. Also returns the passkey and the account's id.
     fn known(app: &'a TestApp) -> (Self, Authenticator, String) {
         let (mut browser, mut passkey) = (app.browser(), app.passkey());
         let user = browser.sign_up(&mut passkey)["user"]["id"].as_str().expect("an id").to_owned();
@@ -129,7 +129,7 @@ impl<'a> Person<'a> {
         all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    /// The value of the cookie that a host gave for being signed in.
+    /// The value of the cookie that a host set at sign-in.
     fn cookie(&self, host: &str) -> Option<&str> {
         let all = self.cookies.get(host)?;
         let is_it = |name: &str| name.starts_with("__Host-passmint-forward") && !name.ends_with("-state");
@@ -141,35 +141,35 @@ impl<'a> Person<'a> {
         if cookies.is_empty() { request } else { request.header("Cookie", &cookies) }
     }
 
-    /// The question of Caddy or Traefik about a request of this person.
+    /// The question that Caddy or Traefik asks about a request of this person.
     fn question(&self, host: &str, method: &str, target: &str) -> Request {
         self.with_cookies(host, question(self.app, host, method, target))
     }
 
-    /// The answer to it.
+    /// The answer to that question.
     fn asks(&self, host: &str, target: &str) -> Reply {
         self.question(host, "GET", target).send()
     }
 
-    /// The answer to it when the person follows a link.
+    /// The answer to that question when the person follows a link.
     fn visits(&self, host: &str, target: &str) -> Reply {
         self.question(host, "GET", target).header("Sec-Fetch-Mode", "navigate").send()
     }
 
-    /// The answer to the question of nginx.
+    /// The answer to nginx's question.
     fn asks_by_nginx(&self, host: &str, method: &str, target: &str) -> Reply {
         let request = self.app.request("GET", "/v1/forward-auth/nginx");
         let request = request.header("X-Original-URL", &format!("{host}{target}")).header("X-Original-Method", method);
         self.with_cookies(host, request).send()
     }
 
-    /// A request to a host that the proxy passes on to us.
+    /// A request to a host, as the proxy passes it on to us.
     fn request(&self, host: &str, method: &str, path: &str) -> Request {
         let request = self.app.request(method, path);
         self.with_cookies(host, passed_on(request, host))
     }
 
-    /// Sends it and keeps the cookies of the answer.
+    /// Sends it and keeps the response's cookies.
     fn sends(&mut self, host: &str, request: Request) -> Reply {
         let reply = request.send();
         let kept = self.cookies.entry(host.to_owned()).or_default();
@@ -187,7 +187,7 @@ impl<'a> Person<'a> {
         self.sends(host, request)
     }
 
-    /// Begins to sign in at a host; gives the path of our page that goes on.
+    /// Begins to sign in at a host. Returns the path of our page that continues.
     fn begins(&mut self, host: &str, back: &str) -> String {
         let back: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
         let reply = self.goes(host, &format!("/.passmint/start?rd={back}")).expect(303);
@@ -195,7 +195,7 @@ impl<'a> Person<'a> {
         to.strip_prefix(&self.app.origin).unwrap_or_else(|| panic!("{to} is our own")).to_owned()
     }
 
-    /// Goes as far as the code, signed in at our pages; gives the path to return by.
+    /// Continues as far as the code, signed in at our pages. Returns the path to return by.
     fn has_code(&mut self, host: &str, back: &str) -> String {
         let page = self.begins(host, back);
         let to = self.browser.get(&page).expect(303).header("location").expect("a place").to_owned();
@@ -204,7 +204,7 @@ impl<'a> Person<'a> {
         path
     }
 
-    /// The whole way; gives where it ends.
+    /// Goes the whole way. Returns where it ends.
     fn arrives(&mut self, host: &str, back: &str) -> String {
         let path = self.has_code(host, back);
         let reply = self.goes(host, &path).expect(303);
@@ -213,7 +213,7 @@ impl<'a> Person<'a> {
     }
 }
 
-/// The question of Caddy or Traefik about anybody's request.
+/// The question that Caddy or Traefik asks about anybody's request.
 fn question(app: &TestApp, host: &str, method: &str, target: &str) -> Request {
     passed_on(app.request("GET", "/v1/forward-auth"), host)
         .header("X-Forwarded-Method", method)
@@ -225,7 +225,7 @@ fn passed_on(request: Request, host: &str) -> Request {
     request.header("X-Forwarded-Proto", scheme).header("X-Forwarded-Host", name)
 }
 
-/// Puts somebody into a group.
+/// Adds somebody to a group.
 fn join(app: &TestApp, user: &str, group: &str) {
     app.sql(&format!(
         "INSERT INTO groups (id, name, created_at) VALUES (gen_random_uuid(), '{group}', now()) ON CONFLICT DO NOTHING;

@@ -1,4 +1,5 @@
-//! Hooks: what they are asked before a sign-in and told after one, what they may answer, and what their failure leads to.
+//! Hooks: what they are asked before a sign-in and told after one, what they may answer, and what happens when they
+//! fail.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -107,7 +108,7 @@ fn what_a_hook_adds_is_in_every_token_and_stays() {
     assert_eq!(hooked.asked().len(), asked, "a refresh is no sign-in");
 }
 
-/// What a hook says is for the app that the person signed in to, not for whom its tokens are handed on to.
+/// What a hook says is for the app that the person signed in to, not for those its tokens are passed on to.
 #[test]
 fn what_is_exchanged_for_our_tokens_has_none_of_it_and_nor_has_its_refresh() {
     const FURTHER: &str = r#"
@@ -247,7 +248,7 @@ fn one_that_denies_leaves_nothing_behind() {
     assert_eq!(answer.json()["error_description"], "Your trial has ended.");
 }
 
-/// What hostile and broken hooks send back: a name, the bytes, and what the trail says of it.
+/// What hostile and broken hooks send back: a name, the bytes, and what the audit trail says about it.
 fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let json = |body: &str| http(200, "application/json", body.as_bytes());
     let redirect = b"HTTP/1.1 307 Go\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n".to_vec();
@@ -341,7 +342,7 @@ fn a_slow_hook_is_waited_for_as_long_as_it_may_take() {
     }
 }
 
-/// Twelve people wait for a hook, two connections to the database are all there are, and nobody else waits for one.
+/// Twelve people wait for a hook with only two connections to the database, and nobody else waits for a connection.
 #[test]
 fn no_connection_is_held_while_a_hook_thinks() {
     let hooked = Hooked::with("timeout = \"5s\"", &[("database.pool", "2")]);
@@ -372,7 +373,7 @@ fn no_connection_is_held_while_a_hook_thinks() {
     assert!(waited < Real::from_secs(2), "{waited:?}");
 }
 
-/// The write repeats every condition: what changes while the hook thinks decides.
+/// The write checks every condition again: what changes while the hook thinks decides.
 #[test]
 fn an_account_that_is_disabled_while_the_hook_thinks_is_not_signed_in() {
     let hooked = Hooked::new("");
@@ -410,7 +411,7 @@ fn a_hook_of_one_client_is_not_asked_about_another_and_may_know_who_it_is() {
     }
 }
 
-/// The session of our own page belongs to no client, and a code for any of them comes of it.
+/// The session of our own page belongs to no client, and leads to a code for any of them.
 #[test]
 fn a_hook_of_one_client_is_not_got_round_by_signing_in_on_our_page() {
     let hooked = Hooked::new("clients = [\"rp\"]");
@@ -424,7 +425,7 @@ fn a_hook_of_one_client_is_not_got_round_by_signing_in_on_our_page() {
     hooked.app.client("web").sign_in(&mut passkey, "openid").expect(200);
 }
 
-/// A hook that is told after a sign-in, and the server that tells it.
+/// A hook that is notified after a sign-in, and the server that notifies it.
 pub struct AfterSignIn {
     pub hook: Receiver,
     pub app: TestApp,
@@ -446,7 +447,7 @@ impl AfterSignIn {
         Self { hook, app, _folder: folder }
     }
 
-    /// Waits until nothing is on its way.
+    /// Waits until no message is waiting for delivery.
     pub fn has_delivered(&self) {
         let waiting = "SELECT count(*) AS n FROM outbox WHERE delivered_at IS NULL AND given_up_at IS NULL";
         within(Real::from_secs(15), "it is delivered", || self.app.count(waiting) == 0);
@@ -468,7 +469,7 @@ fn what_a_hook_says_after_a_sign_in_is_kept_for_the_person() {
     hooked.app.sql("DELETE FROM hook_results WHERE user_id = (SELECT id FROM users ORDER BY created_at DESC LIMIT 1)");
     assert!(!stranger.get("/account").expect(200).body.contains("Your plan"), "each their own");
 
-    // Another sign-in, another word; and nothing, where it has nothing to say.
+    // Another sign-in gives another text, or none if the hook has nothing to say.
     hooked.hook.replies(&json!({ "title": "Welcome <i>back</i>" }));
     browser.sign_in(&mut passkey).expect(200);
     hooked.has_delivered();
@@ -526,7 +527,7 @@ fn of_somebody_whom_a_backend_makes_no_hook_is_told() {
     assert_eq!(written(), 1, "who signs up signs in");
 }
 
-/// What is said of an earlier sign-in comes too late; what a hook said goes with it and with the person.
+/// What is said about an earlier sign-in comes too late; the stored text is deleted with the hook and with the person.
 #[test]
 fn what_was_said_last_holds_and_goes_with_the_hook() {
     let hooked = AfterSignIn::new();

@@ -1,7 +1,7 @@
-//! `passmint import` and `export`, run as an operator runs them; and that what was imported signs in.
+//! `passmint import` and `export`, run as an operator runs them; and sign-ins with what was imported.
 //!
-//! The files in `tests/it/import/` are what each system gives out; [`person`] writes a line for a passkey in software, as a
-//! server built on SimpleWebAuthn would keep it.
+//! The files in `tests/it/import/` are in the form that each system exports; [`person`] writes a line for a software
+//! passkey, as a server built on SimpleWebAuthn would store it.
 
 mod broken;
 mod portable;
@@ -17,17 +17,17 @@ use crate::authenticator::{Authenticator, encode};
 use crate::cli::{Operator, Ran};
 use crate::support::TestApp;
 
-/// A file of this folder, by its path from anywhere.
+/// The absolute path of a file in this folder.
 fn fixture(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/import").join(name).display().to_string()
 }
 
-/// A line of the form `simplewebauthn` with this passkey.
+/// A line in the format `simplewebauthn` with this passkey.
 fn person(id: &str, passkey: &Authenticator) -> Value {
     json!({ "id": id, "passkeys": [row(passkey)] })
 }
 
-/// The row of a passkey whose backup flags and handle nobody kept.
+/// The row of a passkey whose backup flags and user handle were not kept.
 fn row(passkey: &Authenticator) -> Value {
     json!({
         "credentialID": encode(&passkey.credential_id),
@@ -38,12 +38,12 @@ fn row(passkey: &Authenticator) -> Value {
     })
 }
 
-/// Lines as a file holds them.
+/// The lines of a file.
 fn lines(values: &[Value]) -> String {
     values.iter().flat_map(|value| [value.to_string(), "\n".to_owned()]).collect()
 }
 
-/// Imports these lines; the sums.
+/// Imports these lines. Returns the totals.
 #[track_caller]
 fn import(operator: &Operator, format: &str, values: &[Value], more: &[&str]) -> Value {
     operator.write("people.ndjson", &lines(values));
@@ -51,7 +51,7 @@ fn import(operator: &Operator, format: &str, values: &[Value], more: &[&str]) ->
     operator.json(&arguments)
 }
 
-/// Runs a command that refuses lines; the sums, and what was told.
+/// Runs a command that refuses lines. Returns the totals and the messages.
 #[track_caller]
 fn import_with_refusals(operator: &Operator, arguments: &[&str]) -> (Value, String) {
     let Ran { code, out, err } = operator.run(&[&["import"], arguments, &["--json"]].concat());
@@ -127,7 +127,7 @@ fn memberships_are_taken_over_when_asked_for() {
     assert_eq!(app.count("SELECT count(*) AS n FROM group_members"), 3);
 }
 
-/// The note of a first run without them says how; so does what the second run does.
+/// The note of a first run without them says how; the second run does it.
 #[test]
 fn memberships_that_were_left_out_are_taken_over_later() {
     let app = TestApp::spawn();
@@ -153,7 +153,7 @@ fn memberships_that_were_left_out_are_taken_over_later() {
     assert_eq!(app.count(staff), 1);
 }
 
-/// Under their own names, and never half of a line; an update adds and replaces.
+/// Attributes keep their names, and a line is never imported in part; an update adds and replaces.
 #[test]
 fn attributes_are_taken_over() {
     let app = TestApp::spawn();
@@ -233,7 +233,7 @@ fn changes_wait_for_update_and_never_take_away() {
     ada["emailVerified"] = json!(true);
     assert_eq!(import(&operator, "simplewebauthn", &[ada.clone()], &[])["created"], 1);
 
-    // The same person with one passkey more and a name, and without the address.
+    // The same person with one more passkey and a name, and without the address.
     let changed = json!({"id": "ada", "name": "Ada", "passkeys": [row(&first), row(&second)]});
     let told = import(&operator, "simplewebauthn", std::slice::from_ref(&changed), &[]);
     assert_eq!((&told["differ"], &told["updated"]), (&json!(1), &json!(0)));
@@ -248,7 +248,7 @@ fn changes_wait_for_update_and_never_take_away() {
     );
     assert_eq!(import(&operator, "simplewebauthn", &[changed], &["--update"])["unchanged"], 1, "and that once");
 
-    // Passwords from a second file, under the same source.
+    // Password hashes from a second file, under the same source.
     for file in ["auth0.ndjson", "auth0-hashes.ndjson"] {
         let file = fixture(file);
         operator.json(&["import", &file, "--format", "auth0", "--source", "auth0", "--update"]);
@@ -262,7 +262,7 @@ fn changes_wait_for_update_and_never_take_away() {
     assert_eq!(app.events("user.imported"), 4);
 }
 
-/// A second one would be shown nowhere, and could not be taken away.
+/// A second one would be shown nowhere, and could not be removed.
 #[test]
 fn a_system_knows_a_person_by_one_id() {
     let app = TestApp::spawn();
@@ -291,7 +291,7 @@ fn a_system_knows_a_person_by_one_id() {
     assert_eq!(stored("'hr=9'"), 0, "the database sees to it, too");
 }
 
-/// An address is one person's once it is proven, a passkey always.
+/// A verified address belongs to one person, and a passkey always does.
 #[test]
 fn what_belongs_to_somebody_stays_theirs() {
     let app = TestApp::spawn();
@@ -330,7 +330,7 @@ fn what_belongs_to_somebody_stays_theirs() {
     browser.sign_in(&mut passkey).expect(200);
 }
 
-/// A `sub` is in every token that its owner's apps have: whoever writes a line of a file may know it.
+/// A `sub` is in every token that its owner's apps have, so the author of a line may know it.
 #[test]
 fn a_sub_in_the_file_of_another_system_opens_nobodys_account() {
     let app = TestApp::spawn();
@@ -349,7 +349,7 @@ fn a_sub_in_the_file_of_another_system_opens_nobodys_account() {
     assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE email IS NOT NULL"), 0);
 }
 
-/// Nobody gets a table with Firebase's signer key in clear, and a new master key takes it along.
+/// The database never holds Firebase's signer key in clear, and a change of the master key reseals it.
 #[test]
 fn project_wide_parameters_are_sealed() {
     let app = TestApp::spawn();
@@ -378,7 +378,7 @@ fn project_wide_parameters_are_sealed() {
     assert_eq!(app.count("SELECT count(*) AS n FROM before JOIN password_parameters USING (sealed)"), 0, "sealed anew");
     app.sql("DROP TABLE before");
 
-    // A hash whose parameters are not here would never be good for anything.
+    // A hash whose parameters are missing could never be used.
     operator.write("own", &lines(&[json!({"id": "1", "password": "$fbscrypt$ln=14,r=8,ks=other$c2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG4p9QzB8GAdk"})]));
     let (_, words) = import_with_refusals(&operator, &["own", "--source", "x"]);
     assert!(words.contains("line 1: password needs the parameters of its project: give them"), "{words}");

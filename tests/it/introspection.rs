@@ -1,5 +1,5 @@
-//! Introspection over HTTP (RFC 7662): the client of a token and those listed for its audience learn about it, nobody else
-//! learns anything, and all inactive answers are one.
+//! Introspection over HTTP (RFC 7662): a token's client and those listed for its audience learn about it, nobody else
+//! learns anything, and all inactive answers are identical.
 
 use std::time::Duration as Real;
 
@@ -15,7 +15,7 @@ use crate::support::jose::Key;
 use crate::support::tokens::{INACTIVE, Tokens, basic, claims, header, within};
 use crate::support::{API_SECRET, Options, PRODUCT_LIMITS, Reply, TestApp};
 
-/// A client that may introspect nothing but its own tokens, and one for an audience that nobody uses.
+/// A client that may introspect only its own tokens, and one for an audience that nobody uses.
 const STRANGERS: &str = r#"
 [clients.stranger]
 name = "Stranger"
@@ -143,7 +143,7 @@ fn a_disabled_persons_tokens_are_inactive_at_once() {
     }
 }
 
-/// An operator who disables a client wants its tokens gone too, not only new ones.
+/// An operator who disables a client also wants its existing tokens to stop working.
 #[test]
 fn a_disabled_clients_tokens_are_worth_nothing_within_seconds() {
     let app = spawn();
@@ -202,7 +202,7 @@ fn a_storage_fault_is_503_and_never_inactive() {
     assert_eq!(ask(&app, "api", &webs.access).json()["active"], true);
 }
 
-/// RFC 9701 §5: whoever asks for a signed answer gets one for itself alone, which is no token of anybody's.
+/// RFC 9701 §5: a signed answer is only for the client that asked for it, and cannot be used as a token.
 #[test]
 fn a_signed_answer_is_for_whoever_asked() {
     let app = TestApp::spawn();

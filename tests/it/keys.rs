@@ -1,5 +1,5 @@
-//! The keys that sign: published before they sign, verifying after, out at once by order; and a server that cannot hear of
-//! any of this issues nothing.
+//! Signing keys: published before they sign, still verifying afterwards, withdrawn at once on request. A server that
+//! cannot learn of any of this issues nothing.
 
 use std::collections::HashSet;
 use std::time::Duration as Real;
@@ -25,7 +25,8 @@ fn has(app: &TestApp, kid: &Value) -> bool {
     published(app).iter().any(|key| key["kid"] == *kid)
 }
 
-/// Whatever is configured for access tokens, ID tokens and bridges has a key, and its public half verifies.
+/// Every algorithm that can be configured for access tokens, ID tokens and bridges has a key, and its public half
+/// verifies.
 #[test]
 fn every_algorithm_signs() {
     for algorithm in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
@@ -117,8 +118,8 @@ fn a_key_is_published_before_it_signs_and_verifies_after_it_signed() {
     assert!(has(&app, &next));
 }
 
-/// Check 86, ten times over: an app that keeps our key set as long as it is told to never meets a key it does not know,
-/// and no key leaves before its tokens.
+/// Check 86, ten times in a row: an app that caches our key set as long as it may never meets an unknown key, and no
+/// key leaves before its tokens expire.
 #[test]
 fn ten_rotations_surprise_nobody() {
     let app = TestApp::spawn();

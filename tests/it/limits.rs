@@ -1,4 +1,4 @@
-//! Token buckets by class of route and network of caller.
+//! Token buckets by class of route and the caller's network.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::authenticator::Authenticator;
 use crate::support::oidc::{self, Ask};
 use crate::support::{Options, Reply, Request, TestApp};
 
-/// A server behind a proxy on this machine, with small buckets that hardly refill while a test runs.
+/// A server behind a proxy on this machine, with small buckets that hardly refill during a test.
 fn behind_a_proxy() -> TestApp {
     let settings = [
         ("limits.enabled", "true"),
@@ -49,14 +49,14 @@ fn a_network_empties_its_own_bucket_only() {
     for honest in ["198.51.101.1", "203.0.113.9", "2001:db8::1", "10.0.0.1"] {
         start(&app, honest).expect(200);
     }
-    // A /56 of IPv6 is one household.
+    // A /56 of IPv6 counts as one household.
     start(&app, "2001:db8:0:ff::2").expect(200);
     start(&app, "2001:db8:0:1::3").expect(200);
     refused(start(&app, "2001:db8:0:80::4"));
     start(&app, "2001:db8:0:100::1").expect(200);
 }
 
-/// What a caller writes itself stands left of what the proxy adds, and counts for nothing.
+/// What a caller writes itself is to the left of what the proxy adds, and does not count.
 #[test]
 fn a_caller_cannot_choose_its_own_bucket() {
     let app = behind_a_proxy();
@@ -65,7 +65,7 @@ fn a_caller_cannot_choose_its_own_bucket() {
     }
     refused(start(&app, "5.5.5.5, 198.51.100.1"));
     refused(start(&app, "evil, 198.51.100.1"));
-    // Garbage never widens trust: the peer's own bucket is used.
+    // An invalid value never widens trust: the peer's own bucket is used.
     for garbage in ["evil", "198.51.100.1:80", "8.8.8.8, evil"] {
         start(&app, garbage).expect(200);
     }
@@ -110,13 +110,13 @@ fn each_class_of_route_has_a_bucket_of_its_own() {
         let reply = post(path).form(&form).send().expect_oauth(429, "temporarily_unavailable");
         assert!(reply.header("retry-after").is_some());
     }
-    // What is not limited stays there: who is over a limit can still look, sign out and read keys.
+    // Unlimited routes keep working: a caller over a limit can still read, sign out and fetch keys.
     for path in ["/v1/session", "/.well-known/jwks.json", "/livez", "/readyz", "/signed-out"] {
         for _ in 0..10 {
             via(app.request("GET", path), caller).send().expect(200);
         }
     }
-    // The page is still there, only without autofill.
+    // The page is still served, only without autofill.
     let page = via(app.request("GET", "/").header("Host", app.origin.trim_start_matches("http://")), caller)
         .send()
         .expect(200);
@@ -126,7 +126,7 @@ fn each_class_of_route_has_a_bucket_of_its_own() {
     assert!(page.expect(200).body.contains("pmc_"), "others have it");
 }
 
-/// Libraries of single-page apps ask silently whenever a token runs out.
+/// Libraries of single-page apps send a silent request whenever a token expires.
 #[test]
 fn silent_requests_of_one_session_are_all_answered() {
     let app = oidc::app_with(&[("limits.enabled", "true")]);
@@ -142,7 +142,7 @@ fn silent_requests_of_one_session_are_all_answered() {
     silent.send(&mut browser).back().code();
 }
 
-/// Where even the large bucket is empty, an app that asks silently is told at its own address, and nobody else's.
+/// When even the large bucket is empty, an app's silent request is refused at its own redirect URI, and nowhere else.
 #[test]
 fn a_silent_request_too_many_is_told_to_its_app() {
     let settings = [("limits.enabled", "true"), ("limits.tokens_per_minute", "1"), ("limits.tokens_burst", "5")];
@@ -188,7 +188,7 @@ fn honest_people_sign_in_while_others_flood() {
     post("/v1/passkeys/registration/verify", &crate::support::verify(&begun, &credential)).expect(200);
 }
 
-/// Wrong answers in somebody's name count against the networks that they come from, and never against the person.
+/// Wrong answers in somebody's name count against the networks they come from, and never against the person.
 #[test]
 fn nobody_is_locked_out_by_what_others_answer() {
     let app = behind_a_proxy();
@@ -212,7 +212,7 @@ fn nobody_is_locked_out_by_what_others_answer() {
     answer("203.0.113.50", &mut passkey).expect(200);
 }
 
-/// A person's custom tokens of one bridge have a bucket of their own, whatever network they ask from.
+/// A person's custom tokens of one bridge have their own bucket, whatever network they are requested from.
 #[test]
 fn custom_tokens_are_limited_by_person_and_bridge() {
     let settings = [
@@ -240,7 +240,7 @@ fn custom_tokens_are_limited_by_person_and_bridge() {
     }
 }
 
-/// A custom token that a ceremony gives is of the same bucket; where that is empty, nobody is signed in.
+/// A custom token from a ceremony uses the same bucket; when it is empty, nobody is signed in.
 #[test]
 fn custom_tokens_of_ceremonies_are_limited_too() {
     let settings = [("limits.enabled", "true"), ("limits.bridges_per_minute", "1"), ("limits.bridges_burst", "2")];

@@ -1,4 +1,4 @@
-//! The logo of an app on the page that asks: fetched by the server, never by the browser, and only when it is a bitmap.
+//! The logo of an app on the consent page: fetched by the server, never by the browser, and only if it is a bitmap.
 
 use chrono::Duration;
 
@@ -18,7 +18,7 @@ fn spawn(receiver: &Receiver, private: &str) -> TestApp {
     TestApp::with(&Options { config: &config, settings: &settings, ..Options::default() })
 }
 
-/// What the page that asks shows where a logo would be.
+/// What the consent page shows where a logo would be.
 fn shown(app: &TestApp) -> String {
     let (mut browser, _) = app.person();
     let path = Ask::of("gallery").send(&mut browser).waits();

@@ -1,4 +1,4 @@
-//! The schema: up, down and up again give the same; the code's picture of it is true; it explains itself.
+//! The schema: up, down and up again give the same; the code's definition of it is correct; it documents itself.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ fn connect(database: &Database) -> PgConnection {
     PgConnection::establish(database.url()).expect("a connection")
 }
 
-/// Everything the migrations make, in words: columns, constraints, indexes, comments.
+/// Everything the migrations create, as text: columns, constraints, indexes, comments.
 fn picture(conn: &mut PgConnection) -> Vec<String> {
     let mut all = Vec::new();
     for sql in [
@@ -82,8 +82,8 @@ fn servers_that_start_together_migrate_once() {
     assert_eq!(applied.iter().filter(|count| **count > 0).count(), 1, "{applied:?}");
 }
 
-/// A migration that fails takes nothing of itself along, and those before it stay: what was in its way is cleared, and the
-/// next start goes on.
+/// A migration that fails leaves nothing of itself behind, and the ones before it stay. Once the obstacle is removed,
+/// the next start continues.
 #[test]
 fn a_migration_that_fails_leaves_what_can_be_gone_on_with() {
     let database = Database::create();
@@ -91,7 +91,7 @@ fn a_migration_that_fails_leaves_what_can_be_gone_on_with() {
     let whole = picture(&mut conn);
     migrations::revert_all(&mut conn).expect("down");
     let all = migrations::pending(&mut conn).unwrap();
-    // One of the last tables of a migration that makes a dozen.
+    // One of the last tables of a migration that creates a dozen.
     conn.batch_execute("CREATE TABLE outbox (n int)").expect("something in its way");
     for _ in 0..2 {
         migrations::locked(&mut conn, migrations::migrate).expect_err("it fails");
@@ -104,7 +104,7 @@ fn a_migration_that_fails_leaves_what_can_be_gone_on_with() {
     assert_eq!(picture(&mut conn), whole);
 }
 
-/// Of two ids of one system the one stays that an import is recognised by, otherwise the newest.
+/// Of two ids in one system, the one that an import recognises stays, otherwise the newest.
 #[test]
 fn one_id_of_each_system_stays() {
     let app = TestApp::spawn();
@@ -129,7 +129,7 @@ fn one_id_of_each_system_stays() {
     assert_eq!(app.count(kept), 3);
 }
 
-/// Every sign-in asks this. It must not become a walk through all passkeys of the RP id before the first statistics either.
+/// Every sign-in runs this query. It must not scan all passkeys of the RP id, not even before the first statistics.
 #[test]
 fn a_persons_passkeys_are_found_by_person() {
     let database = Database::create();
@@ -150,7 +150,8 @@ fn a_persons_passkeys_are_found_by_person() {
     assert!(!plan.iter().any(|line| line.contains("credentials_rp_id")), "{plan:#?}");
 }
 
-/// Whoever registers clients may delete them again: what they were given is not looked for among what all others were.
+/// Clients that registered themselves can also delete themselves: their grants must not be searched for among those of
+/// all others.
 #[test]
 fn what_a_client_was_given_is_found_by_an_index() {
     let database = Database::create();
@@ -184,7 +185,7 @@ fn plan_of(conn: &mut PgConnection, asked: &str) -> Vec<String> {
 /// A table as diesel's `table!` names it: each column with PostgreSQL's name of its type, and whether it may be null.
 type Tables = BTreeMap<String, Vec<(String, String, bool)>>;
 
-/// Reads `schema.rs` as text: the tables are private to the crate, and a copy here would be one more to keep.
+/// Reads `schema.rs` as text: its tables are private to the crate, and a copy here would have to be maintained.
 fn in_the_code() -> Tables {
     let source = include_str!("../../src/storage/schema.rs");
     let mut tables = Tables::new();
@@ -253,7 +254,7 @@ fn every_table_says_what_it_is_for() {
     assert!(silent.is_empty(), "COMMENT ON TABLE is missing: {silent:?}");
 }
 
-/// The states that the code never writes are refused by the database too.
+/// The database too refuses states that the code never writes.
 #[test]
 fn impossible_rows_are_refused_by_the_database() {
     let app = TestApp::spawn();

@@ -1,17 +1,17 @@
-//! Native apps: the documents by which a domain vouches for them, and their ceremonies, which come without an `Origin` header.
+//! Native apps: the documents by which a domain vouches for them, and their ceremonies, which have no `Origin` header.
 
 use serde_json::{Value, json};
 
 use crate::authenticator::Authenticator;
 use crate::support::{Options, Reply, TestApp, verify};
 
-/// Whose configuration is held to what it promises.
+/// The guide, whose configuration is tested here.
 const GUIDE: &str = include_str!("../../docs/recipes/native-apps.md");
 
 const HOME: &str = "https://id.example.com";
-/// What iOS writes into `clientDataJSON`: the RP id, wherever the websites are.
+/// The origin that iOS writes into `clientDataJSON`: the RP id, wherever the websites are.
 const APPLE: &str = "https://example.com";
-/// The same of Android: the fingerprint, in base64url.
+/// The same for Android: the fingerprint, in base64url.
 const ANDROID: &str = "android:apk-key-hash:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
 const PRINT: &str = "E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55";
 const OTHERS: &str = "android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -27,7 +27,7 @@ fn app() -> TestApp {
     TestApp::with(&Options { public_url: Some(HOME), config: &config, ..Options::default() })
 }
 
-/// A call as the app makes it.
+/// A call as the app sends it.
 fn post(app: &TestApp, path: &str, body: &Value) -> Reply {
     app.request("POST", path).json(body).send()
 }
@@ -58,7 +58,7 @@ fn people_sign_up_and_in_by_an_app() {
     }
 }
 
-/// The app that somebody else signed, with the same package or not, is another one.
+/// An app signed by somebody else is another app, even with the same package name.
 #[test]
 fn an_app_that_is_not_listed_signs_nobody_in() {
     let app = app();
@@ -67,7 +67,7 @@ fn an_app_that_is_not_listed_signs_nobody_in() {
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 0);
 }
 
-/// For the domain that is asked; no domain vouches for the apps of another, and none says that it has apps that it has not.
+/// Each domain vouches only for its own apps, and none lists apps that it does not have.
 #[test]
 fn a_domain_vouches_for_its_own_apps() {
     let app = app();

@@ -1,13 +1,13 @@
 //! What must be refused, over HTTP against the running server.
 //!
-//! A row takes one genuine ceremony, changes one thing, signs where an attacker could, and sends it. Of every refusal
-//! [`check`] asks the same: the status and code, for hostile answers the very bytes of [`HOSTILE`]; no cookie; nothing
-//! written but one `ceremony.refused` event, whose reason is the one the row is about; and the ceremony is burnt, so that
-//! the honest answer comes too late. The ids (N1, W7, 31 …) are those of the security requirements; `tests/it/strict` has
-//! the reader's own rows, these prove that the server listens to it.
+//! A row takes a genuine ceremony, changes one thing, signs where an attacker could, and sends it. [`check`] holds
+//! every refusal to the same: the status and code, and for hostile answers the exact bytes of [`HOSTILE`]; no cookie;
+//! nothing written but one `ceremony.refused` event, with the reason the row is about; and the ceremony is used up, so
+//! that the honest answer comes too late. The ids (N1, W7, 31 …) are those of the security requirements.
+//! `tests/it/strict` has the rows of the reader itself; these prove that the server uses it.
 //!
-//! To add a row: the table of its notation (`client_data`, `registration`, `assertion`, `envelope`); what concerns more
-//! than one message goes to `binding`, `enumeration`, `policy`, `profiles` or `sessions`.
+//! To add a row, put it into the table of its kind (`client_data`, `registration`, `assertion`, `envelope`); what
+//! concerns more than one message goes to `binding`, `enumeration`, `policy`, `profiles` or `sessions`.
 
 mod assertion;
 mod binding;
@@ -27,22 +27,22 @@ use serde_json::{Value, json};
 use crate::authenticator::Authenticator;
 use crate::support::{Browser, Client, Reply, TestApp, verify};
 
-/// The one answer to everything hostile, byte for byte.
+/// The one response to everything hostile, byte for byte.
 pub const HOSTILE: &str = concat!(
     r#"{"code":"verification_failed","detail":"The passkey could not be verified.","status":400,"#,
     r#""title":"The passkey could not be verified","type":"urn:passmint:problem:verification_failed"}"#
 );
 
-/// The ceremonies that people can be attacked in.
+/// The ceremonies in which people can be attacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// A stranger makes an account.
+    /// A stranger creates an account.
     SignUp,
     /// Somebody signed in adds a passkey.
     Add,
     /// A sign-in to our own pages.
     SignIn,
-    /// Somebody signed in proves again who they are.
+    /// Somebody signed in confirms who they are.
     StepUp,
     /// A sign-in for a client's tokens.
     Tokens,
@@ -60,7 +60,7 @@ impl Which {
         matches!(self, Self::SignUp | Self::Add)
     }
 
-    /// Where its second call goes.
+    /// The path of its second call.
     pub fn path(self) -> &'static str {
         if self.is_registration() { "/v1/passkeys/registration/verify" } else { "/v1/passkeys/authentication/verify" }
     }
@@ -69,16 +69,16 @@ impl Which {
 /// A ceremony between its two calls.
 pub struct Begun {
     pub which: Which,
-    /// The answer of the first call.
+    /// The response to the first call.
     pub first: Value,
     pub browser: Browser,
     pub client: Client,
-    /// The passkey that is made or used.
+    /// The passkey that is created or used.
     pub passkey: Authenticator,
 }
 
 impl Begun {
-    /// Begins a ceremony of a new person. Where a passkey is used, this one was registered by them before.
+    /// Begins a ceremony of a new person. If it uses a passkey, this one has been registered by them before.
     pub fn new(app: &TestApp, which: Which, mut passkey: Authenticator) -> Self {
         let (mut browser, client) = (app.browser(), app.client("web"));
         let first = match which {
@@ -103,7 +103,7 @@ impl Begun {
         Self { which, first, browser, client, passkey }
     }
 
-    /// What the passkey, as it is now, answers.
+    /// What the passkey answers in its current state.
     pub fn answer(&mut self) -> Value {
         let options = &self.first["publicKey"];
         if self.which.is_registration() { self.passkey.create(options) } else { self.passkey.get_uninvited(options) }
@@ -126,17 +126,17 @@ impl Begun {
     }
 }
 
-/// What a row expects.
+/// The outcome that a row expects.
 #[derive(Clone, Copy, Debug)]
 pub enum Expect {
     Accepted,
-    /// Refused with [`HOSTILE`]; the audit trail says why, in a text with these words.
+    /// Refused with [`HOSTILE`]; the reason in the audit trail contains these words.
     Hostile(&'static str),
-    /// Refused with an answer of its own: status and code.
+    /// Refused with a response of its own: status and code.
     Named(u16, &'static str),
 }
 
-/// A name, a change to a genuine passkey, and the verdict.
+/// A name, a change to a genuine passkey, and the expected outcome.
 pub struct Row {
     pub name: &'static str,
     pub change: changes::Change,
@@ -147,7 +147,7 @@ pub fn row(name: &'static str, change: impl Fn(&mut Authenticator) + 'static, ex
     Row { name, change: Box::new(change), expect }
 }
 
-/// Runs a row in a ceremony of a new person with a passkey that `make` makes.
+/// Runs a row in a ceremony of a new person, with a passkey created by `make`.
 pub fn check(app: &TestApp, which: Which, make: &dyn Fn() -> Authenticator, row: &Row) {
     let name = format!("{} ({which:?})", row.name);
     let mut begun = Begun::new(app, which, make());
@@ -182,7 +182,7 @@ pub fn check_all(app: &TestApp, ceremonies: &[Which], make: &dyn Fn() -> Authent
     }
 }
 
-/// Fails unless this is the answer to everything hostile, and the audit trail holds this reason.
+/// Fails unless this is the response to everything hostile, and the audit trail contains this reason.
 #[track_caller]
 pub fn hostile(app: &TestApp, name: &str, reply: &Reply, reason: &str) {
     assert_eq!(reply.body, HOSTILE, "{name}: {:?}", last_reason(app));
@@ -199,7 +199,7 @@ fn refused(name: &str, reply: &Reply, status: u16, code: &str) {
     assert_eq!(reply.header("cache-control"), Some("no-store"), "{name}");
 }
 
-/// Fails unless one event is all that was written and the honest answer comes too late.
+/// Fails unless only one event was written and the honest answer comes too late.
 fn burnt(app: &TestApp, name: &str, begun: &mut Begun, honest: &Value, before: &Traces) {
     let once = Traces { refusals: before.refusals + 1, ..*before };
     assert_eq!(Traces::of(app), once, "{name}");
@@ -225,7 +225,7 @@ impl Traces {
     }
 }
 
-/// The reason in the newest refusal of the audit trail.
+/// The reason recorded with the newest refusal.
 pub fn last_reason(app: &TestApp) -> String {
     use diesel::prelude::*;
     #[derive(QueryableByName)]

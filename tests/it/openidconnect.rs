@@ -1,5 +1,5 @@
-//! The crate `openidconnect`, a relying-party library that this project did not write: it reads what the server says of
-//! itself, builds every request, and judges every answer. `tests/live/openid.mjs` does the same with openid-client, in a real
+//! The crate `openidconnect`, a relying-party library that this project did not write: it reads the server's metadata,
+//! builds every request, and checks every response. `tests/live/openid.mjs` does the same with openid-client, in a real
 //! browser.
 
 use std::convert::Infallible;
@@ -24,12 +24,12 @@ use serde::{Deserialize, Serialize};
 use crate::support::oidc::Back;
 use crate::support::{API_SECRET, Browser, Options, Request, TestApp};
 
-/// The crate revokes over https alone (RFC 7009 §2).
+/// The crate revokes only over https (RFC 7009 §2).
 const HOME: &str = "https://id.example";
 const CALLBACK: &str = "https://app.example/cb";
 const DONE: &str = "https://app.example/done";
 
-/// `app-rs256` and its like have ID tokens of each algorithm; `tv` is a device.
+/// `app-rs256` and similar clients have ID tokens of each algorithm; `tv` is a device.
 fn spawn() -> TestApp {
     let apps = ["RS256", "ES256", "EdDSA"].map(|algorithm| {
         format!(
@@ -77,7 +77,7 @@ type Provider = ProviderMetadata<
 
 type RelyingParty = CoreClient<EndpointSet, EndpointSet, EndpointSet, EndpointSet, EndpointMaybeSet, EndpointMaybeSet>;
 
-/// The crate's way to the server, as through a proxy that ends TLS.
+/// The crate's connection to the server, as through a proxy that terminates TLS.
 fn http(app: &TestApp) -> impl Fn(HttpRequest) -> Result<HttpResponse, Infallible> {
     |request| {
         let (parts, body) = request.into_parts();
@@ -110,7 +110,7 @@ fn relying_party(provider: &Provider, id: &str, secret: Option<&str>) -> Relying
         .set_revocation_url(further.revocation)
 }
 
-/// From the request to the tokens, with what the ID token says; `walk` goes through the pages.
+/// From the request to the tokens, with the ID token's claims; `walk` goes through the pages.
 fn sign_in(
     app: &TestApp,
     client: &RelyingParty,
@@ -131,7 +131,7 @@ fn sign_in(
     (tokens, claims)
 }
 
-/// The claims of the ID token, once the crate found nothing wrong with it.
+/// The ID token's claims, once the crate has accepted it.
 fn verified(client: &RelyingParty, tokens: &CoreTokenResponse, nonce: impl NonceVerifier) -> CoreIdTokenClaims {
     let (token, verifier) = (tokens.id_token().expect("an ID token"), client.id_token_verifier());
     let claims = token.claims(&verifier, nonce).expect("the crate believes it").clone();
@@ -141,7 +141,7 @@ fn verified(client: &RelyingParty, tokens: &CoreTokenResponse, nonce: impl Nonce
     claims
 }
 
-/// After the first sign-in an ID token has no nonce to tell (OpenID Connect Core §12.2), nor has one of a device.
+/// The ID token of a refresh has no nonce (OpenID Connect Core §12.2), nor has that of a device.
 fn no_nonce(nonce: Option<&Nonce>) -> Result<(), String> {
     nonce.map_or(Ok(()), |nonce| Err(format!("a nonce: {}", nonce.secret())))
 }

@@ -1,4 +1,4 @@
-//! Those who run a site, on its pages.
+//! The site's operator, on its pages.
 
 use crate::support::{Browser, Options, TestApp};
 
@@ -17,13 +17,13 @@ const LINKS: [(&str, &str); 4] = [
     ("https://example.com/terms", "Terms"),
 ];
 
-/// A page, as a browser asks for it.
+/// A page, as a browser requests it.
 fn page(browser: &mut Browser, path: &str) -> String {
     let request = browser.request("GET", path).header("Accept", "text/html");
     browser.send(request).body
 }
 
-/// What stands at the foot of a page.
+/// The footer of a page.
 fn foot(body: &str) -> &str {
     body.split("<footer").nth(1).expect("every page has a foot")
 }

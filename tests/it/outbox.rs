@@ -1,4 +1,4 @@
-//! The outbox itself: what its queries read, and whose word counts on what became of an attempt.
+//! The outbox itself: what its queries read, and who may record the outcome of an attempt.
 
 use chrono::Duration;
 use diesel::prelude::*;
@@ -14,7 +14,7 @@ struct Scans {
     n: i64,
 }
 
-/// What waits, in a lane that no server has a line for.
+/// Adds messages in this state, in a lane that no server delivers.
 fn fill(app: &TestApp, rows: u32, state: &str) {
     app.sql(&format!(
         "INSERT INTO outbox (kind, lane, payload, next_try_at, created_at, delivered_at, given_up_at)
@@ -22,7 +22,7 @@ fn fill(app: &TestApp, rows: u32, state: &str) {
     ));
 }
 
-/// What was delivered stays for a day, and is by far the most.
+/// Delivered messages stay for a day, and are by far the most.
 #[test]
 fn what_was_delivered_is_not_read_to_find_what_was_not() {
     let app = TestApp::spawn();
@@ -46,7 +46,7 @@ fn what_was_delivered_is_not_read_to_find_what_was_not() {
     assert_eq!(scans.expect("the queries run"), 0, "reads of the whole table");
 }
 
-/// Attempts are counted anew when an operator has a message tried again, so their number alone does not say whose it is.
+/// An operator's retry restarts the count of attempts, so the count alone does not identify who holds the message.
 #[test]
 fn what_was_in_flight_when_a_message_was_tried_again_says_nothing_of_it() {
     let app = TestApp::spawn();
@@ -75,7 +75,7 @@ fn what_was_in_flight_when_a_message_was_tried_again_says_nothing_of_it() {
     assert!(!early && !late, "before and after it is claimed again");
 }
 
-/// The next of a lane waits for the one before it, however long that takes; other lanes do not.
+/// The next message of a lane waits for the one before it, however long that takes; other lanes do not.
 #[test]
 fn of_one_lane_only_the_oldest_that_waits_is_claimed() {
     let app = TestApp::spawn();
@@ -106,11 +106,11 @@ fn of_one_lane_only_the_oldest_that_waits_is_claimed() {
     assert_eq!(claimed, [vec![first, first + 2], vec![], vec![], vec![first], vec![first + 1]]);
 }
 
-/// Somebody ended every session, or an app was away for a day. What a claim costs does not rise with what waits.
+/// Somebody ended every session, or an app was away for a day. The cost of a claim does not grow with the backlog.
 #[test]
 fn however_much_waits_a_claim_is_quick() {
     let app = TestApp::spawn();
-    // Four lanes of many messages, the first due first, and behind them as many lanes of one.
+    // Four lanes of many messages, which are due first, and after them as many lanes of one.
     app.sql(
         "INSERT INTO outbox (kind, lane, payload, next_try_at, created_at)
          SELECT 'test', 'long/' || n / 10000, '{}', now(), now() FROM generate_series(0, 39999) AS n;

@@ -1,4 +1,5 @@
-//! Pairwise subjects (OpenID Connect Core §8): each sector knows a person by another name, everywhere and for ever.
+//! Pairwise subjects (OpenID Connect Core §8): each sector knows a person by a different subject, everywhere and
+//! forever.
 
 use passmint::tokens::keys::rotation::Trigger;
 use passmint::tokens::keys::{Algorithm, Use};
@@ -52,7 +53,7 @@ fn spawn() -> TestApp {
     spawn_told_at("https://hinted.example")
 }
 
-/// A server that tells `hinted` of logouts at this address.
+/// A server that notifies `hinted` of logouts at this address.
 fn spawn_told_at(receiver: &str) -> TestApp {
     let config = CLIENTS.replace("RECEIVER", receiver);
     TestApp::with(&Options {
@@ -102,7 +103,7 @@ fn each_sector_knows_a_person_by_another_name_in_every_place() {
     assert_eq!(session["user"]["id"], name);
 }
 
-/// What a client holds or is answered, opened: the real id is nowhere in it.
+/// What a client holds or receives, decoded: it contains the real id nowhere.
 #[test]
 fn the_real_name_is_nowhere() {
     let app = spawn();
@@ -139,7 +140,7 @@ fn tokens_of_a_pairwise_client_work_as_all_others_do() {
     assert_eq!(app.count(&of_ada), 1, "the trail knows the real person");
 }
 
-/// OpenID Connect Core §3.1.2.1: the hint names somebody by the client's own name for them.
+/// OpenID Connect Core §3.1.2.1: the hint contains the client's own subject for the person.
 #[test]
 fn a_hint_is_understood() {
     let app = spawn();
@@ -153,7 +154,7 @@ fn a_hint_is_understood() {
     assert_eq!(silent.send(&mut bob).back().error(), "login_required", "somebody else is signed in");
 }
 
-/// Neither a rotation nor another server gives anybody a new name.
+/// Neither a rotation nor another server changes anybody's subject.
 #[test]
 fn a_name_stays() {
     let app = spawn();
@@ -174,7 +175,7 @@ fn a_name_stays() {
     assert_eq!(subject(&Tokens::of(&sign_in(&twin, "one", &mut passkey)).id), before);
 }
 
-/// Security rules 83 and 115: the hint is understood, and the logout token names the person as the client knows them.
+/// Security rules 83 and 115: the hint is understood, and the logout token contains the subject that the client knows.
 #[test]
 fn logout_keeps_to_the_name_of_the_sector() {
     let receiver = Receiver::start();

@@ -1,5 +1,5 @@
-//! The passkey grant at the token endpoint, and how clients authenticate there: the same ceremony as over REST, ended where
-//! a client shows who it is.
+//! The passkey grant at the token endpoint, and how clients authenticate there: the same ceremony as over REST,
+//! completed where a client authenticates.
 
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -277,7 +277,7 @@ fn client_authentication_by_name() {
         refused(reply, name, status, error);
         assert_eq!(challenge.is_some_and(|text| text.starts_with("Basic")), status == 401, "{name}");
     }
-    // A stranger burns nobody's ceremony: the client comes first.
+    // A stranger cannot use up anybody's ceremony: the client is checked first.
     let reply = app.redeem(&mine, &credential, Some(&good), &[]);
     assert_eq!(reply.status, 200, "{}", reply.body);
 }
@@ -383,7 +383,7 @@ scopes = ["openid"]
     assert!(mine.header("vary").unwrap().contains("Origin"));
     let server = refresh(None, "web").expect(200);
     assert_eq!(server.header("access-control-allow-origin"), None);
-    // No page reads what an origin of nobody's is told, and who asks from there has shown as much as who says no origin.
+    // No page can read what an unknown origin is told, and a caller with such an origin is treated like one without.
     for (name, origin) in [
         ("another site", "https://evil.example"),
         ("a sandboxed frame", "null"),
@@ -402,7 +402,7 @@ scopes = ["openid"]
     }
 }
 
-/// Security rule 41: a client that is for the members of groups is for them at the passkey API too.
+/// Security rule 41: a client for members of groups is restricted to them at the passkey API too.
 #[test]
 fn a_client_for_groups_gives_others_nothing() {
     let config = "[clients.club]\nname = \"Club\"\nfirst_party = true\norigins = [\"ORIGIN\"]\n\
@@ -413,7 +413,7 @@ fn a_client_for_groups_gives_others_nothing() {
     let before = app.count(sessions);
     app.client("club").sign_in(&mut passkey, "openid").expect_problem(403, "sign_in_refused");
     assert_eq!(app.count(sessions), before, "nobody was signed in");
-    // A newcomer is in no group: told before there is a passkey that opens nothing.
+    // A newcomer is in no group: they are told before a useless passkey is created.
     let sign_up = json!({ "purpose": "sign-up", "result": { "kind": "tokens", "clientId": "club" } });
     let closed = app.client("club").post("/v1/passkeys/registration/options", &sign_up);
     closed.expect_problem(403, "sign_up_closed");

@@ -10,7 +10,7 @@ use crate::support::{API_SECRET, Options, Reply, TestApp};
 
 const PAR: &str = "/oauth/par";
 
-/// Clients of which one must push.
+/// Clients, one of which must push.
 fn spawn() -> TestApp {
     let careful = "[clients.careful]\nname = \"Careful\"\nkind = \"confidential\"\nauth_method = \"client_secret_post\"\n\
                    first_party = true\nsecret_digest = \"API_DIGEST\"\nredirect_uris = [\"https://careful.example/cb\"]\n\
@@ -24,14 +24,14 @@ fn push(app: &TestApp, ask: &Ask, more: &[(&str, &str)]) -> Reply {
     app.request("POST", PAR).form(&form).send()
 }
 
-/// Pushes for a client with a secret; gives the handle.
+/// Pushes for a client with a secret. Returns the handle.
 #[track_caller]
 fn handle(app: &TestApp, ask: &Ask) -> String {
     let pushed = push(app, ask, &[("client_secret", API_SECRET)]).expect(201);
     pushed.json()["request_uri"].as_str().unwrap().to_owned()
 }
 
-/// What the browser brings.
+/// The request that the browser brings.
 fn bring(client: &str, handle: &str) -> Ask {
     let names = ["redirect_uri", "response_type", "scope", "state"];
     let bare = names.into_iter().fold(Ask::of(client), Ask::without).without_pkce();
@@ -52,7 +52,7 @@ fn the_handle_is_all_that_the_browser_brings() {
     let stored = "SELECT count(*) AS n FROM pushed_requests WHERE request::text LIKE '%pmq_%'";
     assert_eq!(app.count(stored), 0, "only its digest is kept");
 
-    // Whatever stands beside it does not count; twice beside it, nothing does.
+    // Other parameters besides it are ignored, but a repeated one is refused.
     let twice = bring("house", handle).and("scope", "openid").and("scope", "openid email").send(&mut browser);
     assert_eq!((twice.status, twice.header("location")), (400, None), "{}", twice.body);
     let beside = bring("house", handle).with("scope", "openid offline_access").with("state", "mine").with("nonce", "x");
@@ -65,7 +65,7 @@ fn the_handle_is_all_that_the_browser_brings() {
     assert_eq!((again.status, again.header("location")), (400, None), "used up");
 }
 
-/// What was pushed stays here: neither cookies nor pages hand it to the browser, which could change it.
+/// A pushed request stays on the server: neither cookies nor pages give it to the browser, which could change it.
 #[test]
 fn a_pushed_request_is_kept_by_the_server_alone() {
     let app = spawn();
@@ -92,7 +92,7 @@ fn a_handle_is_good_for_its_client_for_a_minute_and_for_one_code() {
         let reply = bring("house", nothing).send(&mut browser);
         assert_eq!((reply.status, reply.header("location")), (400, None), "{nothing}");
     }
-    // Opened twice, before anybody signed in: the second page works, and the first one is over then.
+    // Opened twice before anybody signed in: the second page works, and then the first one has ended.
     let mut stranger = app.browser();
     let first = bring("house", &made).send(&mut stranger).waits();
     let second = bring("house", &made).send(&mut stranger).waits();
@@ -169,7 +169,7 @@ fn a_client_that_must_push_cannot_do_without() {
     bring("careful", &made).send(&mut browser).back().code();
 }
 
-/// RFC 9449 §10.1: the key that is proven at the push is the one that the code is bound to.
+/// RFC 9449 §10.1: the code is bound to the key that is proven at the push.
 #[test]
 fn a_key_at_the_push_binds_the_code() {
     let app = spawn();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::tokens::claims;
 use crate::support::{Options, Reply, TestApp};
 
-/// Shorter than HS256 wants: what Pusher gives out.
+/// Shorter than HS256 requires: this is what Pusher issues.
 const SECRET: &str = "7ad3773142a6692b25b8";
 
 const BRIDGES: &str = r#"
@@ -90,7 +90,8 @@ fn a_person_subscribes_to_the_own_channels() {
     assert_eq!(app.count("SELECT count(*) AS n FROM audit_events WHERE detail->>'channel' = 'presence-lobby'"), 1);
 }
 
-/// A page with many channels asks for all of them at once: signatures are no custom tokens, of which 30 are the default.
+/// A page with many channels asks for all of them at once: signatures do not count as custom tokens, which are limited
+/// to 30.
 #[test]
 fn a_page_with_many_channels_gets_all_its_signatures() {
     let (app, _directory) = with(&[("limits.enabled", "true")]);
@@ -140,7 +141,7 @@ fn no_signature_for_anything_else() {
     told(&asked(&app, &tokens.access, "pusher/pusher/auth", &twice), "two channels", 400, "invalid_request");
     let json = app.client("web").bearer("POST", "/v1/bridges/pusher/pusher/auth", &tokens.access);
     told(&json.json(&json!({ "socket_id": "1.1", "channel_name": own })).send(), "JSON", 415, "unsupported_media_type");
-    // A page of another site has the cookie sent, and is refused.
+    // A page of another site that sends the cookie is refused.
     let foreign = browser.request("POST", "/v1/bridges/pusher/pusher/auth").header("Origin", "https://evil.example");
     let reply = browser.send(foreign.form(&form));
     assert!((400..=403).contains(&reply.status), "{}", reply.body);

@@ -1,4 +1,4 @@
-//! What must happen once happens once, however many ask at the same time and of whichever server.
+//! What must happen once happens once, however many ask at the same time and at whichever server.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -38,7 +38,7 @@ fn at_once(requests: Vec<Request>) -> Vec<Reply> {
     })
 }
 
-/// How many answers have each status, in order.
+/// How many responses have each status, in order.
 fn statuses(replies: &[Reply]) -> Vec<(u16, usize)> {
     let mut all: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
     all.sort_unstable();
@@ -52,7 +52,7 @@ fn at(app: &TestApp, browser: &Browser) -> Browser {
     same
 }
 
-/// N3: 64 answers to one ceremony, at one server with its memory and at two that share a database: one is taken.
+/// N3: 64 answers to one ceremony, at one server with its memory and at two that share a database: one is accepted.
 #[test]
 fn of_64_answers_one_is_taken() {
     let memory = TestApp::with(&Options { public_url: Some("https://id.example"), ..Options::default() });
@@ -86,8 +86,8 @@ fn of_64(servers: &[&TestApp]) {
     assert_eq!(app.events("ceremony.refused"), 0, "too late is no attack");
 }
 
-/// N21: two ceremonies opened at counter 5 and both answered with 6, as a key and its copy would: one is in, and the key
-/// is suspended.
+/// N21: two ceremonies begun at counter 5 and both answered with 6, as a key and its copy would: one is accepted, and
+/// the key is suspended.
 #[test]
 fn two_ceremonies_at_one_counter() {
     let one = TestApp::with(&SHARED);
@@ -111,7 +111,7 @@ fn two_ceremonies_at_one_counter() {
     assert_eq!(one.count("SELECT count(*) AS n FROM credentials WHERE sign_count <> 6"), 0);
 }
 
-/// Two copies of one key that both find it with counter 5 are never both let in, however the statements interleave.
+/// Two copies of one key that both find counter 5 are never both accepted, however the statements interleave.
 #[test]
 fn a_counter_is_used_once_by_16() {
     let app = TestApp::with(&SHARED);
@@ -132,14 +132,14 @@ fn a_counter_is_used_once_by_16() {
     assert_eq!(app.events("ceremony.refused"), 15);
 }
 
-/// N37: one new passkey registered by 16 people at once is one person's.
+/// N37: one new passkey registered by 16 people at once belongs to one person.
 #[test]
 fn one_credential_id_registered_by_16() {
     let app = TestApp::with(&SHARED);
     let id = app.passkey().credential_id;
     let requests = (0..16).map(|n| {
         let (mut browser, mut passkey) = (app.browser(), app.passkey());
-        // Half of them have an account already.
+        // Half of them already have an account.
         let purpose = if n % 2 == 0 { "sign-up" } else { "add" };
         if purpose == "add" {
             browser.sign_up(&mut app.passkey());
@@ -156,7 +156,7 @@ fn one_credential_id_registered_by_16() {
     assert_eq!(app.events("ceremony.refused"), 15);
 }
 
-/// W8: of two parallel removals of the last two passkeys one is refused.
+/// W8: of two parallel removals of the last two passkeys, one is refused.
 #[test]
 fn the_last_two_passkeys_removed_at_once() {
     let app = TestApp::with(&SHARED);
@@ -187,7 +187,7 @@ fn one_passkey_removed_by_8() {
     assert_eq!(app.events("passkey.removed"), 1);
 }
 
-/// Adding takes nothing away that another addition was decided by: two at once are both stored.
+/// An addition does not invalidate what another one's decision was based on: two at once are both stored.
 #[test]
 fn two_passkeys_added_at_once() {
     let app = TestApp::with(&SHARED);
@@ -202,7 +202,7 @@ fn two_passkeys_added_at_once() {
     }
 }
 
-/// However many are added at once, nobody has more than allowed.
+/// However many are added at once, nobody has more than are allowed.
 #[test]
 fn parallel_adds_stay_within_the_limit() {
     let settings = [("challenges.store", "database"), ("passkeys.per_user", "5")];
@@ -224,7 +224,7 @@ fn addition(app: &TestApp, browser: &mut Browser) -> Request {
     browser.request("POST", REGISTER).json(&verify(&begun, &answer))
 }
 
-/// A sign-in and the disabling of its person: whatever comes first, nobody disabled is left signed in.
+/// A sign-in while its person is being disabled: whatever comes first, no disabled person stays signed in.
 #[test]
 fn signing_in_while_being_disabled() {
     let app = TestApp::with(&SHARED);
@@ -262,8 +262,8 @@ fn a_step_up_answered_at_two_servers() {
     assert_eq!(one.events("session.stepped_up"), 4);
 }
 
-/// Sends a request and changes something after the server has read it and before it writes: the change keeps its locks
-/// until the request waits for one of them.
+/// Sends a request and makes a change after the server has read and before it writes: the change keeps its locks until
+/// the request waits for one of them.
 fn between_reading_and_writing(app: &TestApp, change: &str, request: Request) -> Reply {
     let waiting =
         "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -282,7 +282,7 @@ fn between_reading_and_writing(app: &TestApp, change: &str, request: Request) ->
     })
 }
 
-/// N38, to the last moment: what was read before the signature was checked is asked again by the statement that writes.
+/// N38, to the last moment: the statement that writes checks again what was read before the signature was verified.
 #[test]
 fn the_account_changes_while_the_signature_is_checked() {
     const DISABLE: &str = "UPDATE users SET status = 'disabled', epoch = epoch + 1";
@@ -309,7 +309,7 @@ fn the_account_changes_while_the_signature_is_checked() {
     }
 }
 
-/// A session that ends while its step-up is checked: refused, and the passkey is not taken for a copy.
+/// A session that ends while its step-up is verified: refused, and the passkey is not taken for a copy.
 #[test]
 fn a_session_ends_while_its_step_up_is_checked() {
     let app = TestApp::with(&SHARED);
@@ -326,7 +326,7 @@ fn a_session_ends_while_its_step_up_is_checked() {
     app.browser().sign_in(&mut key).expect(200);
 }
 
-/// The same for adding, whose decision is made under the lock of the person's row.
+/// The same when adding a passkey, which is decided under the lock of the person's row.
 #[test]
 fn the_account_changes_while_a_passkey_is_added() {
     for (change, reason) in [
@@ -345,7 +345,7 @@ fn the_account_changes_while_a_passkey_is_added() {
     }
 }
 
-/// Whoever removes a passkey may be throwing a thief out: an addition that was begun before ends with it.
+/// Removing a passkey may be meant to lock a thief out: an addition that was begun before ends with it.
 #[test]
 fn a_passkey_is_removed_while_another_is_added() {
     let app = TestApp::with(&SHARED);

@@ -1,4 +1,4 @@
-//! Bytes over a socket: requests that no HTTP client would send, and how a connection ends.
+//! Raw bytes over a socket: requests that no HTTP client would send, and how a connection ends.
 //!
 //! [`exchange`] sends bytes and reads until the server closes; a server that never closes fails the test.
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::Reply;
 
-/// Longer than any patience of the servers under test: who exceeds it hangs.
+/// Longer than any timeout of the servers under test: a server that exceeds it hangs.
 const PATIENCE: Duration = Duration::from_secs(6);
 
 /// A connection to a server given by its URL.
@@ -20,7 +20,7 @@ pub fn connect(url: &str) -> TcpStream {
     stream
 }
 
-/// Sends bytes; gives everything that came back until the server closed the connection.
+/// Sends bytes. Returns everything that came back until the server closed the connection.
 pub fn exchange(url: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = connect(url);
     // A server may answer and close before it has read everything.
@@ -31,8 +31,8 @@ pub fn exchange(url: &str, bytes: &[u8]) -> Vec<u8> {
     got
 }
 
-/// Sends a request; gives its one answer, without waiting for the end of the connection (which lingers where the server
-/// left something unread). Nothing when the server closed without a word.
+/// Sends a request. Returns its one response without waiting for the end of the connection, which lingers if the server
+/// left something unread. None when the server closed without a response.
 pub fn ask(url: &str, bytes: &[u8]) -> Option<Reply> {
     let mut stream = connect(url);
     let _ = stream.write_all(bytes);
@@ -56,7 +56,7 @@ pub fn ask(url: &str, bytes: &[u8]) -> Option<Reply> {
     answers(&got).into_iter().next()
 }
 
-/// Everything until the server closes, or until nobody should wait any longer: see how long it took.
+/// Reads until the server closes, or until the time limit: check how long it took.
 pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let began = Instant::now();
     let (mut out, mut buffer) = (Vec::new(), [0; 16 * 1024]);
@@ -64,19 +64,19 @@ pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
         match stream.read(&mut buffer) {
             Ok(0) => return out,
             Ok(n) => out.extend_from_slice(&buffer[..n]),
-            // Closed while bytes of ours were on their way.
+            // Closed while bytes of ours were in transit.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return out,
             Err(_) => break,
         }
     }
-    // Which request it was is what helps, and only the caller knows.
+    // It helps to know which request it was, and only the caller does.
     out
 }
 
-/// Every answer in what a server sent, informational ones left out.
+/// Every response in what a server sent, without informational ones.
 ///
 /// # Panics
-/// When there is something that is no answer: that is how a smuggled second answer would look to a proxy.
+/// When something is not a response: a smuggled second response would look like this to a proxy.
 pub fn answers(mut bytes: &[u8]) -> Vec<Reply> {
     let mut replies = Vec::new();
     while !bytes.is_empty() {

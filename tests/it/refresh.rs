@@ -1,4 +1,5 @@
-//! Refresh tokens over HTTP (RFC 9700 §4.14.2): one use each, one live leaf, one answer however often it is asked for.
+//! Refresh tokens over HTTP (RFC 9700 §4.14.2): one use each, one live leaf, one response however often it is
+//! requested.
 
 use std::collections::HashSet;
 use std::io::Write as _;
@@ -79,7 +80,7 @@ fn a_retry_inside_the_window_gets_the_same_bytes_from_every_server() {
     let twin = app.twin();
     let (_, _, first) = app.person_with_tokens(SCOPE);
     let second = tokens(app.client("web").refresh(&first.refresh));
-    // Check 66: the window is the client's own; another's try gets nothing and ends nothing.
+    // Check 66: the window is only for the client itself; another client's attempt gets nothing and ends nothing.
     app.client("other").refresh(&first.refresh).expect_oauth(400, "invalid_grant");
     assert_eq!(tokens(app.client("web").refresh(&first.refresh)).refresh, second.refresh, "the same server, at once");
     assert_eq!(tokens(twin.client("web").refresh(&first.refresh)).refresh, second.refresh, "another server");
@@ -116,7 +117,7 @@ fn of_64_at_once_on_two_servers_all_get_one_successor() {
     assert_eq!(app.events("token.refresh_replayed"), 0, "nobody was taken for a thief");
 }
 
-/// Check 67: whoever comes before the winner has committed waits for the row.
+/// Check 67: a request that arrives before the winner has committed waits for the row.
 #[test]
 fn one_that_comes_before_the_winner_commits_waits_and_is_no_thief() {
     let app = TestApp::spawn();
@@ -181,7 +182,7 @@ fn reuse_after_the_window_ends_the_family_and_its_access_tokens_at_once() {
     assert!(browser.get("/v1/session").json()["session"].is_object(), "the person's browser is another session");
 }
 
-/// A token two steps back was used before, however short ago: its successor was used too.
+/// A token two steps back is a replay, however recent: its successor was already used.
 #[test]
 fn a_token_whose_successor_was_used_is_a_replay_inside_the_window_too() {
     let app = TestApp::spawn();
@@ -342,7 +343,7 @@ fn a_revocation_inside_the_window_wins() {
     assert_eq!((app.events("token.revoked"), app.events("token.refresh_replayed")), (2, 0));
 }
 
-/// Check 68: nothing that matters is kept by a server.
+/// Check 68: nothing that matters is kept in a server's memory.
 #[test]
 fn another_server_after_a_restart_knows_retries_and_replays() {
     let app = shared();
@@ -361,7 +362,7 @@ fn another_server_after_a_restart_knows_retries_and_replays() {
     tokens(fresh.client("web").refresh(&second.refresh));
 }
 
-/// Check 68: which token was used is told by the row, not by the time.
+/// Check 68: the row says which token was used, not the time.
 #[test]
 fn a_clock_that_jumps_makes_no_used_token_good() {
     for (name, jump) in [("back", Duration::hours(-1)), ("ahead", Duration::hours(1))] {
@@ -401,7 +402,7 @@ fn a_new_key_inside_the_window_changes_no_byte_of_a_retry() {
     assert_eq!(tokens(app.client("web").refresh(&second.refresh)).refresh, third.refresh);
 }
 
-/// A leaf that was signed by a key revoked since is dead, and so is its family: asking again does not help.
+/// A leaf signed by a key that has since been revoked is dead, and so is its family: retrying does not help.
 #[test]
 fn a_key_revoked_inside_the_window_ends_what_it_signed() {
     let app = TestApp::spawn();
@@ -426,14 +427,14 @@ fn a_key_revoked_inside_the_window_ends_what_it_signed() {
         app.client("web").refresh(token).expect_oauth(400, "invalid_grant");
     }
     assert_eq!(app.events("token.refresh_replayed"), 0, "nobody stole anything");
-    // A row that another server wrote under a key this one has not heard of yet is no refusal.
+    // A row that another server wrote under a key this one does not know yet is not a refusal.
     let (_, _, other) = app.person_with_tokens(SCOPE);
     tokens(app.client("web").refresh(&other.refresh));
     app.sql("UPDATE refresh_tokens SET leaf_key = 'not-heard-of' WHERE revoked_at IS NULL");
     app.client("web").refresh(&other.refresh).expect_oauth(503, "temporarily_unavailable");
 }
 
-/// Check 54: what is stored lets nobody in.
+/// Check 54: what is stored gives nobody access.
 #[test]
 fn the_database_holds_nothing_of_a_token_but_digests() {
     let app = TestApp::spawn();
@@ -451,15 +452,15 @@ fn the_database_holds_nothing_of_a_token_but_digests() {
     }
 }
 
-/// Whatever order uses, retries, replays, revocations and pauses come in, each answer is the one that a plain
-/// model of the rules gives, and what is over stays over.
+/// In whatever order uses, retries, replays, revocations and pauses come, each response is the one that a simple model
+/// of the rules gives, and what has ended stays ended.
 #[test]
 fn random_sequences_are_answered_by_the_rules() {
     /// One family as its client knows it.
     struct Line {
         used: Vec<String>,
         leaf: Tokens,
-        /// Whether the last one used would get the leaf once more.
+        /// Whether the last used one would still get the leaf again.
         forgiven: bool,
     }
     let app = TestApp::with(&Options { settings: &[("tokens.refresh_retry_window", "60s")], ..Options::default() });

@@ -23,7 +23,7 @@ fn app_body() -> Value {
     json!({ "client_name": "Suite", "redirect_uris": ["https://rp.example/cb?x=1"], "contacts": ["ops@rp.example"] })
 }
 
-/// One of a client's own requests.
+/// A request that a client makes about itself.
 fn own(app: &TestApp, method: &str, client: &Value, body: Option<&Value>) -> Reply {
     let path = client["registration_client_uri"].as_str().unwrap().strip_prefix(&app.origin).unwrap().to_owned();
     let token = client["registration_access_token"].as_str().unwrap();
@@ -34,7 +34,7 @@ fn own(app: &TestApp, method: &str, client: &Value, body: Option<&Value>) -> Rep
     }
 }
 
-/// RFC 7591 §3.2.1; conformance B4: what the answer must hold.
+/// RFC 7591 §3.2.1; conformance B4: what the response must contain.
 #[test]
 fn a_client_is_told_what_it_is() {
     let app = open();
@@ -112,8 +112,8 @@ fn refusals_by_name() {
     assert_eq!(app.count("SELECT count(*) AS n FROM clients WHERE source = 'registration'"), 0);
 }
 
-/// OpenID Connect Core §8.1; check 83: a sector speaks for those alone that it names, and is asked for each change, not for what
-/// a stranger sends.
+/// OpenID Connect Core §8.1; check 83: a sector document vouches only for the URIs that it lists. It is fetched for
+/// each change, but not for a stranger's request.
 #[test]
 fn a_sector_names_every_redirect_uri() {
     let (app, speaker, sector, _folder) = spawn_with(&[("registration.mode", "open")]);
@@ -143,7 +143,8 @@ fn a_sector_names_every_redirect_uri() {
     own(&app, "PUT", &client, Some(&changed(&[ours, other]))).expect(200);
 }
 
-/// RFC 7591 §2 and §3.2.1: what such an app cannot have, or nobody could follow, is left out, and the answer says so.
+/// RFC 7591 §2 and §3.2.1: what such an app cannot have, or what could not be honoured, is left out, and the response
+/// says so.
 #[test]
 fn what_cannot_be_used_is_left_out_of_a_registration() {
     let app = open();
@@ -178,7 +179,7 @@ fn what_cannot_be_used_is_left_out_of_a_registration() {
     assert_eq!(left_out(json!({ "redirect_uris": uris }))["redirect_uris"], json!(uris[1..]));
 }
 
-/// RFC 6749 §3.3: programs ask for all that the metadata name. They get what they have of it, and are told.
+/// RFC 6749 §3.3: programs ask for every scope in the metadata. They get those that they may have, and are told which.
 #[test]
 fn an_app_that_asks_for_all_that_is_advertised_gets_what_it_has() {
     let settings = [("registration.mode", "open"), ("registration.scopes", "openid,email")];
@@ -200,7 +201,8 @@ fn an_app_that_asks_for_all_that_is_advertised_gets_what_it_has() {
     assert_eq!(ask.with("scope", "passkeys admin").send(&mut browser).back().error(), "invalid_scope");
 }
 
-/// Servers hear of each other's clients within a second. Who came a moment ago is known to all of them at once.
+/// Servers learn of each other's clients within a second. A client that has just registered is known to all of them at
+/// once.
 #[test]
 fn an_app_that_just_registered_is_known_to_every_server() {
     let settings = [("registration.mode", "open"), ("challenges.store", "database")];
@@ -210,7 +212,7 @@ fn an_app_that_just_registered_is_known_to_every_server() {
     let (mut here, _) = app.person();
     let mut there = Browser::at(&twin.url, &twin.origin);
     there.cookies.clone_from(&here.cookies);
-    // So that the other server hears of nothing.
+    // So that the other server is not notified.
     app.sql("CREATE RULE unheard AS ON INSERT TO changes DO INSTEAD NOTHING");
     let body = json!({ "redirect_uris": ["https://rp.example/cb"], "token_endpoint_auth_method": "none" });
     let arrive = || register(&app, &body).expect(201).json()["client_id"].as_str().unwrap().to_owned();
@@ -228,7 +230,7 @@ fn an_app_that_just_registered_is_known_to_every_server() {
     let code = there.submit(&page, &path, &[("decision", "allow")]).returning().code();
     redeem(&id, &code).expect(200);
 
-    // An id that nobody has makes no server read all clients, which would fail here.
+    // An unknown id makes no server read all clients, which would fail here.
     app.sql("UPDATE clients SET definition = '{}' WHERE id = 'web'");
     for id in ["nobody", "a\0b", "https://app.example/client.json", &"x".repeat(4000)] {
         redeem(id, &code).expect_oauth(401, "invalid_client");
@@ -236,7 +238,7 @@ fn an_app_that_just_registered_is_known_to_every_server() {
     redeem(&come_unread(&app), &code).expect(503);
 }
 
-/// A client's id that is in the database, and that no server has read.
+/// Adds a client to the database that no server has read. Returns its id.
 fn come_unread(app: &TestApp) -> String {
     app.sql(
         "INSERT INTO clients (id, definition, source, created_at, updated_at)
@@ -245,7 +247,7 @@ fn come_unread(app: &TestApp) -> String {
     "unread".to_owned()
 }
 
-/// A client that came by itself is nobody's own app, whatever it says.
+/// A client that registered itself never counts as first-party, whatever it says.
 #[test]
 fn nobody_registers_power() {
     let app = open();
@@ -267,7 +269,7 @@ fn nobody_registers_power() {
     assert_eq!(ceremony.status, 400, "{}", ceremony.body);
 }
 
-/// Check 120: off unless switched on, and then by permission.
+/// Check 120: off unless switched on, and then with a permission.
 #[test]
 fn registration_is_off_or_wants_a_permission() {
     let app = TestApp::spawn();
@@ -282,7 +284,7 @@ fn registration_is_off_or_wants_a_permission() {
         request.json(&app_body()).send()
     };
     let three = permission(3);
-    // A slow machine may keep one waiting for the others too long; it asks again.
+    // On a slow machine a request may wait too long for the others, and is then repeated.
     let asked = |_| (0..20).map(|_| with(&three).status).find(|status| *status != 503).unwrap_or(503);
     let statuses = at_once(16, asked);
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 3, "{statuses:?}");
@@ -303,7 +305,7 @@ fn registration_is_off_or_wants_a_permission() {
     with(other).expect_oauth(401, "invalid_token");
 }
 
-/// A permission as the command line makes one.
+/// A permission, made as on the command line.
 fn permission(app: &TestApp, uses: i32) -> String {
     use passmint::admin::guard::Actor;
     use passmint::admin::registration_tokens::{CreateRegistrationToken, insert};
@@ -366,7 +368,7 @@ fn a_client_sees_changes_and_deletes_itself() {
     own(&app, "GET", &other, None).expect(200);
 }
 
-/// Security rules 1 and 6: at an address that was taken from the client nobody learns anything more, not even of a refusal.
+/// Security rules 1 and 6: nothing more is sent to an address that was removed from the client, not even a refusal.
 #[test]
 fn a_request_that_waits_leads_to_no_address_that_is_gone() {
     const GONE: &str = "https://rp.example/cb";
@@ -441,7 +443,7 @@ fn there_is_an_end_to_registrations() {
         register(&app, &app_body()).expect(201);
     }
     register(&app, &app_body()).expect_oauth(400, "access_denied");
-    // What nobody uses goes.
+    // Unused clients are deleted.
     let now = app.clock.now();
     let later = now + Duration::days(31);
     let swept = app.db.blocking(|conn| passmint::storage::client_records::sweep(conn, later, later)).unwrap();
@@ -449,7 +451,8 @@ fn there_is_an_end_to_registrations() {
     register(&app, &app_body()).expect(201);
 }
 
-/// Security rule 121: people are told that nobody vouches for an app; an API that the operator opens is theirs to ask for.
+/// Security rule 121: people are told that nobody vouches for an app; it may ask for an API that the operator opens to
+/// such apps.
 #[test]
 fn an_app_that_came_by_itself_is_shown_as_such() {
     let settings = [("registration.mode", "open"), ("registration.audiences", "https://mcp.example/")];
@@ -473,7 +476,7 @@ fn an_app_that_came_by_itself_is_shown_as_such() {
     assert_eq!(other.error(), "invalid_target");
 }
 
-/// What an app may be, it may be together with what an operator set on it.
+/// A definition that an app may have must also be valid together with what an operator set on it.
 #[test]
 fn a_change_that_does_not_go_with_what_operators_set_is_refused() {
     let app = open();
@@ -484,7 +487,7 @@ fn a_change_that_does_not_go_with_what_operators_set_is_refused() {
     own(&app, "PUT", &client, Some(&wanted)).expect_oauth(400, "invalid_client_metadata");
 }
 
-/// Security rule 120: what an operator set on an app stays set, whatever the app says of itself.
+/// Security rule 120: what an operator set on an app stays, whatever the app says about itself.
 #[test]
 fn an_app_does_not_free_itself_of_what_operators_set() {
     let app = open();
@@ -502,7 +505,7 @@ fn an_app_does_not_free_itself_of_what_operators_set() {
     assert_eq!(app.count(&kept), 1);
 }
 
-/// The fetch would be refused anyway; who registers is told at once.
+/// The fetch would be refused anyway, so the registration is refused at once.
 #[test]
 fn addresses_that_we_do_not_go_to_are_refused_when_they_are_registered() {
     let app = open();
@@ -538,7 +541,7 @@ fn addresses_that_we_do_not_go_to_are_refused_when_they_are_registered() {
     register(&trusting, &never).expect_oauth(400, "invalid_client_metadata");
 }
 
-/// Before it is registered, an app's page has an origin that is no client's. What it shows is a permission, never a cookie.
+/// Before it is registered, an app's page has an unknown origin. It presents a permission, never a cookie.
 #[test]
 fn a_page_registers_its_app_from_wherever_it_is() {
     const PAGE: &str = "https://inspector.example";

@@ -1,4 +1,4 @@
-//! Signed requests (RFC 9101; security rules 28 and 29) and signed answers (JARM).
+//! Signed requests (RFC 9101; security rules 28 and 29) and signed responses (JARM).
 
 use serde_json::{Map, Value, json};
 
@@ -59,7 +59,7 @@ fn only_what_is_inside_counts() {
     assert_eq!((back.to.as_str(), back.get("state")), ("https://signer.example/cb", Some("inside")));
     let tokens = redeem(&app, &back.code());
     assert_eq!(tokens["scope"], "email openid");
-    // What is only outside is not there: PKCE, which a confidential client may leave out.
+    // Parameters only outside the object do not exist: here PKCE, which a confidential client may omit.
     let bare = object(&app, &key, &Ask::of("signer").without_pkce().with("resource", "https://api.example"));
     let code = bring(&bare).send(&mut browser).back().code();
     let form = [
@@ -159,7 +159,7 @@ fn refused(browser: &mut Browser, object: &str, name: &str) {
     assert_eq!(back.get("state"), Some("the state"), "{name}");
 }
 
-/// Security rule 119: each algorithm that is advertised.
+/// Security rule 119: each advertised algorithm.
 #[test]
 fn objects_of_each_advertised_algorithm_are_taken() {
     let (ec, ed, rsa) = (Key::p256(), Key::ed25519(), Key::rsa());
@@ -189,7 +189,7 @@ fn objects_of_each_advertised_algorithm_are_taken() {
     assert_eq!(advertised, taken);
 }
 
-/// A stranger is told on our own page: anybody could have made the link.
+/// A stranger gets the error on our own page: anybody could have made the link.
 #[test]
 fn a_stranger_is_not_sent_on_by_a_broken_object() {
     let key = Key::p256();
@@ -214,21 +214,21 @@ fn an_object_with_an_id_counts_once() {
     let replies = at_once(64, |_| app.request("GET", &path).header("Cookie", &cookies).send());
     let codes = replies.iter().filter(|reply| reply.header("location").is_some_and(|to| to.contains("code="))).count();
     assert_eq!(codes, 1);
-    // OpenID Connect Core §6.1 asks for no end; its id is remembered for a day then.
+    // OpenID Connect Core §6.1 does not require an expiry; the id is then remembered for a day.
     let (header, mut claims) = key.request_parts("signer", &app.origin, app.clock.now(), &Ask::of("signer").pairs());
     claims.as_object_mut().unwrap().remove("exp");
     let endless = key.sign(&header, &claims);
     bring(&endless).send(&mut browser).back().code();
     app.advance(Duration::hours(1));
     refused(&mut browser, &endless, "used before");
-    // Looking uses nothing up: a page that asks can be opened again until somebody has answered.
+    // Viewing uses nothing up: a page that asks can be opened again until somebody has answered.
     let asks = object(&app, &key, &Ask::of("signer").with("prompt", "consent"));
     bring(&asks).send(&mut browser).waits();
     let path = bring(&asks).send(&mut browser).waits();
     let page = browser.get(&path).expect(200);
     browser.submit(&page, &path, &[("decision", "allow")]).returning().code();
     refused(&mut browser, &asks, "used before");
-    // One without an id may be opened again while it lives.
+    // An object without an id may be opened again until it expires.
     let (header, mut claims) = key.request_parts("signer", &app.origin, app.clock.now(), &Ask::of("signer").pairs());
     claims.as_object_mut().unwrap().remove("jti");
     let lasting = key.sign(&header, &claims);
@@ -239,7 +239,7 @@ fn an_object_with_an_id_counts_once() {
     refused(&mut browser, &lasting, "past");
 }
 
-/// RFC 9449 §8: whoever is told a nonce sends the same request again, with the object that it signed for it.
+/// RFC 9449 §8: a client that is given a nonce repeats the same request, with the same signed object.
 #[test]
 fn an_object_is_not_used_up_by_a_push_without_a_nonce() {
     let (key, dpop) = (Key::p256(), Key::p256());
@@ -293,7 +293,7 @@ fn objects_are_fetched_from_registered_addresses_only() {
     assert_eq!(server.hits().len(), hits, "a private address is not even connected to");
 }
 
-/// The one parameter of an answer, verified as its client would.
+/// The one parameter of a response, verified as its client would.
 #[track_caller]
 fn opened(app: &TestApp, response: &str) -> Map<String, Value> {
     let set = app.request("GET", "/.well-known/jwks.json").send().expect(200);
@@ -331,7 +331,7 @@ fn answers_are_one_signed_token_where_they_are_asked_for() {
             assert_eq!(names, ["aud", "code", "exp", "iss", "state"]);
             assert_eq!(told["state"], "the state");
             redeem(&app, told["code"].as_str().unwrap());
-            // It is no token of ours.
+            // It is not accepted as a token of ours.
             let me = app.request("GET", "/v1/me").header("Authorization", &format!("Bearer {response}")).send();
             assert_eq!(me.status, 401);
         }

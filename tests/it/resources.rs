@@ -154,7 +154,7 @@ fn a_refresh_is_for_what_was_granted() {
     assert_eq!((&claims(&second.access)["aud"], &header(&second.access)["alg"]), (&json!(ORDERS), &json!("RS256")));
 }
 
-/// RFC 8707 §2: a code may be for several resources; each token carries the scopes of its own ones only.
+/// RFC 8707 §2: a code may be for several resources; each token carries only the scopes of its own.
 #[test]
 fn a_code_for_two_resources_gives_tokens_for_one_or_both() {
     let app = spawn();
@@ -190,8 +190,7 @@ fn a_code_for_two_resources_gives_tokens_for_one_or_both() {
     }
 }
 
-/// RFC 3986 §6.2.3: a client that takes an address through a URL parser sends it with a slash. The token has the name that is
-/// registered.
+/// RFC 3986 §6.2.3: a client that runs a URL through a parser sends it with a slash. The token has the registered form.
 #[test]
 fn an_origin_is_one_resource_with_and_without_its_slash() {
     let app = spawn();
@@ -221,7 +220,7 @@ fn an_origin_is_one_resource_with_and_without_its_slash() {
     }
 }
 
-/// Every running server follows; Ed25519 is made when somebody asks for it, and only then.
+/// Every running server follows; an Ed25519 key is made when it is needed, and only then.
 #[test]
 fn a_resource_made_while_the_server_runs_is_known_within_seconds() {
     let app = spawn();
@@ -274,7 +273,8 @@ fn what_the_configuration_no_longer_declares_is_disabled() {
     assert_eq!(json!(stored[0].resource.definition)["algorithm"], Value::from("RS256"));
 }
 
-/// Security rules 24, 41 and 70: what a client lost, or an operator switched off, is not given by what was allowed before.
+/// Security rules 24, 41 and 70: an earlier consent does not give what a client has lost or an operator has switched
+/// off.
 #[test]
 fn what_was_allowed_before_gives_no_more_than_is_allowed_now() {
     let config = "[resources.\"https://api.example\"]\nname = \"Orders\"\nscopes = { \"orders.read\" = \"Read your orders\" }\n\

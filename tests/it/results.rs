@@ -1,4 +1,4 @@
-//! What becomes of the result of an action when its person changes before the backend brings it.
+//! What happens to the result of an action when its person changes before the backend redeems it.
 
 use passmint::domain::id::UserId;
 use passmint::domain::user::UserStatus;
@@ -41,7 +41,7 @@ fn a_result_is_worth_nothing_after_its_person_changed() {
         }
         shop.redeem(&step["id"], &result).expect_problem(400, "result_refused");
         let fetched = shop.fetch(&signed["id"]);
-        // Nothing is left of the token of somebody who is deleted.
+        // Nothing remains of a deleted person's token.
         let expected = if change == "deleted" { (404, "not_found") } else { (400, "result_refused") };
         assert_eq!((fetched.status, fetched.json()["code"].as_str()), (expected.0, Some(expected.1)), "{change}");
         assert_eq!(app.events("result.redeemed"), 0, "{change}");

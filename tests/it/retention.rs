@@ -1,4 +1,4 @@
-//! What is deleted by itself, and what stays.
+//! What is deleted automatically, and what stays.
 
 use chrono::Duration;
 use passmint::config::Config;
@@ -33,15 +33,15 @@ fn audit_events_are_kept_as_long_as_configured() {
     let all = app.count(EVENTS);
     assert_eq!((swept(&app, None), app.count(EVENTS)), (0, all), "off keeps everything");
     assert_eq!(swept(&app, Some(Duration::days(400))), 0, "nothing is that old");
-    // The one of exactly thirty days ago was written a moment before.
+    // The event from exactly thirty days ago was written a moment earlier.
     assert_eq!(swept(&app, Some(Duration::days(30))), 71);
     assert_eq!(app.count(EVENTS), all - 71);
     assert_eq!(app.events("user.created"), 1);
     assert_eq!(swept(&app, Some(Duration::days(30))), 0);
 }
 
-/// A long trail is cut bit by bit, so that no statement takes longer than the database allows; and to its end, because more
-/// may come between two sweeps than any one statement should delete.
+/// A long trail is deleted in portions, so that no statement exceeds its timeout, and completely, because more events
+/// may arrive between two sweeps than any one statement should delete.
 #[test]
 fn a_long_trail_is_cut_bit_by_bit() {
     let app = TestApp::spawn();
@@ -66,7 +66,7 @@ fn a_long_trail_is_cut_bit_by_bit() {
     assert_eq!(app.count("SELECT count(*) AS n FROM portions WHERE n > 0"), 15 + 3);
 }
 
-/// What keeps one table from being swept (a lock, a damaged page) would let all others grow with it.
+/// Whatever keeps one table from being swept (a lock, a damaged page) would otherwise let all others grow too.
 #[test]
 fn a_table_that_cannot_be_swept_keeps_no_other_from_it() {
     let app = TestApp::spawn();

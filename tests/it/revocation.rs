@@ -122,11 +122,11 @@ fn of_many_at_once_one_is_written_down() {
         reply.expect(200);
     }
     assert!(!lives(&app, &tokens));
-    // One for the family, and one more where the access token's session was reached first.
+    // One for the family, and one more if the access token's session was reached first.
     assert!((1..=2).contains(&app.events("token.revoked")));
 }
 
-/// Whichever order they come in, nothing survives.
+/// In whichever order they arrive, nothing survives.
 #[test]
 fn a_revocation_among_refreshes_ends_whatever_they_gave() {
     let app = TestApp::spawn();
@@ -160,7 +160,7 @@ fn a_storage_fault_is_503_and_never_revoked() {
         [("refresh token", "refresh_tokens", &tokens.refresh), ("access token", "sessions", &tokens.access)]
     {
         holder.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).unwrap();
-        // Often enough to meet every connection of the pool.
+        // Often enough to use every connection of the pool.
         for _ in 0..4 {
             let began = Instant::now();
             let reply = revoke(&app, "web", token, None).expect_oauth(503, "temporarily_unavailable");
@@ -176,7 +176,7 @@ fn a_storage_fault_is_503_and_never_revoked() {
     assert!(!lives(&app, &tokens), "the next try works");
 }
 
-/// A connection that migrations or key rotation were run on goes back into the pool with the pool's limits.
+/// A connection that ran migrations or key rotation returns to the pool with the pool's timeouts.
 #[test]
 fn the_start_up_lock_leaves_a_connections_limits_as_they_were() {
     use passmint::storage::{StorageError, migrations};
@@ -186,7 +186,7 @@ fn the_start_up_lock_leaves_a_connections_limits_as_they_were() {
                    (('lock_timeout', '500'), ('statement_timeout', '2000'))";
         app.count(sql)
     };
-    // The pool gives out the connection that came back last.
+    // The pool hands out the connection that was returned last.
     assert_eq!(limits(), 2, "after the start");
     app.db.blocking(|conn| migrations::locked(conn, |_| Ok(()))).unwrap();
     assert_eq!(limits(), 2, "after success");

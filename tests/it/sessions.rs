@@ -1,4 +1,4 @@
-//! Sessions over HTTP: how long they live and what ends them; what ID and access tokens say of them.
+//! Sessions over HTTP: how long they live and what ends them; what ID and access tokens say about them.
 
 use std::collections::HashSet;
 
@@ -156,7 +156,7 @@ fn ending_all_others_ends_tokens_too_and_keeps_this_one() {
     assert_eq!(here.call("DELETE", "/v1/me/sessions", None).expect(200).json()["ended"], 0);
 }
 
-/// An app's tokens are a session of their own: signing out of our pages is not signing out of the app.
+/// An app's tokens are a session of their own: signing out of our pages does not sign out of the app.
 #[test]
 fn signing_out_here_ends_this_session_only() {
     let app = TestApp::spawn();
@@ -174,7 +174,7 @@ fn signing_out_here_ends_this_session_only() {
     assert_eq!(app.events("session.signed_out"), 2);
 }
 
-/// RFC 9470 §3: the challenge names the age that would do, which is the operator's.
+/// RFC 9470 §3: the challenge names the maximum age, which the operator chooses.
 #[test]
 fn who_must_confirm_is_told_how_fresh_it_must_be() {
     let settings = [("session.fresh_verification", "90s")];
@@ -278,7 +278,7 @@ fn an_id_token_says_who_signed_in_how_and_when() {
     let auth_time = id["auth_time"].as_i64().unwrap();
     assert!((before..=app.clock.now().timestamp()).contains(&auth_time));
     assert_eq!(id["exp"].as_i64().unwrap() - id["iat"].as_i64().unwrap(), 600);
-    // Claims of scopes are told by userinfo; a private claim would be a surprise.
+    // Claims of scopes are returned by userinfo; a private claim would be unexpected.
     for elsewhere in ["name", "email", "email_verified", "credential_class"] {
         assert!(!id.contains_key(elsewhere), "{elsewhere}");
     }

@@ -1,4 +1,4 @@
-//! A start that is refused has changed nothing: the database may be somebody else's.
+//! A refused start has changed nothing: the database may be somebody else's.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::authenticator::Authenticator;
 use crate::support::program::{Program, refusal, serve, serve_on};
 use crate::support::{Database, TestApp, free_port};
 
-/// What another configuration would take away.
+/// Declarations that another configuration would remove.
 const LIVE: &str = r#"[clients.shop]
 kind = "public"
 first_party = true
@@ -67,13 +67,13 @@ fn execute(database: &Database, sql: &str) {
     PgConnection::establish(database.url()).expect("a connection").batch_execute(sql).expect(sql);
 }
 
-/// With a public URL, which most starts have.
+/// With a public URL, as in most starts.
 fn at_localhost(mut command: Command) -> Command {
     command.args(["--public-url", &format!("http://localhost:{}", free_port())]);
     command
 }
 
-/// A server was here, with a message that waits for its receiver, and a passkey.
+/// A database that a server has used, with a message waiting for its receiver, and a passkey.
 fn left_behind(directory: &Path) -> Database {
     let database = Database::create();
     fs::write(directory.join("passmint.toml"), LIVE).unwrap();
@@ -115,7 +115,7 @@ fn a_start_that_is_refused_leaves_everything_as_it_was() {
     assert!(said.contains("old.example (1)"), "{said}");
     assert_eq!(declared(&database), before, "where passkeys would be lost");
 
-    // A key that does not open is found last.
+    // A key that cannot be unsealed is found last.
     execute(
         &database,
         "UPDATE signing_keys SET sealed = substr(sealed, 1, octet_length(sealed) / 2) WHERE algorithm = 'RS256'",
@@ -127,7 +127,8 @@ fn a_start_that_is_refused_leaves_everything_as_it_was() {
     assert_eq!(declared(&database), damaged, "with a key that does not open");
 }
 
-/// What the tests above would find: another configuration takes away what it does not declare, and the trail tells.
+/// What the tests above would detect: another configuration removes what it does not declare, and the audit trail says
+/// so.
 #[test]
 fn a_start_with_another_configuration_tells_what_it_took_away() {
     let (home, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
@@ -149,7 +150,7 @@ struct Reads {
     n: i64,
 }
 
-/// There may be millions, and a start has as long as any other statement.
+/// There may be millions, and the start has no more time than any other statement.
 #[test]
 fn the_guard_does_not_read_every_passkey() {
     let app = TestApp::spawn();
@@ -166,7 +167,7 @@ fn the_guard_does_not_read_every_passkey() {
         .blocking_tx(|conn| {
             let in_use = relying_parties::in_use(conn)?;
             let counted = relying_parties::count(conn, "old.example", 100)?;
-            // Of the table and its indexes.
+            // Reads of the table and its indexes.
             let reads = "SELECT sum(pg_stat_get_xact_tuples_returned(oid))::bigint AS n FROM (
                  SELECT 'credentials'::regclass AS oid UNION ALL
                  SELECT indexrelid FROM pg_index WHERE indrelid = 'credentials'::regclass) AS all_of_it";

@@ -1,6 +1,6 @@
 //! The strict reader and the real library, one after the other, as the server runs them.
 //!
-//! Each row takes one genuine ceremony, changes one thing, signs where an attacker could, and names who refuses it and
+//! Each row takes one genuine ceremony, changes one thing, signs where an attacker could, and says who refuses it and
 //! why. The ids (N1, N2 …) are those of the negative tests in the security requirements.
 
 mod authentication;
@@ -19,7 +19,7 @@ use property::oracle;
 
 pub const ORIGIN: &str = oracle::ORIGIN;
 
-/// Who said what.
+/// Who decided, and what.
 #[derive(Debug)]
 enum Verdict<T> {
     Accepted(T),
@@ -27,18 +27,18 @@ enum Verdict<T> {
     Library(WebauthnError),
 }
 
-/// What a row expects.
+/// The outcome that a row expects.
 #[derive(Debug)]
 enum Expect {
     Accepted,
     Reader(Reason),
     /// Refused for the origin received.
     Origin(&'static str),
-    /// The reader has no opinion; the library refuses with the variant of this name.
+    /// The reader does not judge it; the library refuses it with the variant of this name.
     Library(&'static str),
 }
 
-/// A name, a change to a genuine ceremony, and the verdict.
+/// A name, a change to a genuine ceremony, and the expected outcome.
 struct Row {
     name: &'static str,
     change: Box<dyn Fn(&mut Authenticator)>,
@@ -66,7 +66,7 @@ impl<T: std::fmt::Debug> Verdict<T> {
     }
 }
 
-/// A relying party with the reader in front of the library.
+/// A relying party with the strict reader in front of the library.
 struct Site {
     library: WebauthnCore,
     origins: [String; 1],
@@ -81,7 +81,7 @@ impl Site {
         Expected { origins: &self.origins }
     }
 
-    /// One registration from options to verdict.
+    /// One registration, from the options to the verdict.
     fn register(&self, passkey: &mut Authenticator) -> Verdict<(Registration, Credential)> {
         let builder = self.library.new_challenge_register_builder(&[1; 16], "alice", "Alice").unwrap();
         let builder = builder.user_verification_policy(UserVerificationPolicy::Required);
@@ -98,7 +98,7 @@ impl Site {
         }
     }
 
-    /// One authentication from options to verdict.
+    /// One authentication, from the options to the verdict.
     fn sign_in(
         &self,
         passkey: &mut Authenticator,
@@ -119,7 +119,7 @@ impl Site {
         }
     }
 
-    /// Every row on a fresh passkey.
+    /// Checks every row with a fresh passkey.
     fn check_registrations(&self, rows: &[Row]) {
         for Row { name, change, expect } in rows {
             let mut passkey = Authenticator::new(ORIGIN);
@@ -128,7 +128,7 @@ impl Site {
         }
     }
 
-    /// Every row on a passkey that `make` makes, registered honestly before the change.
+    /// Checks every row with a passkey created by `make` and registered honestly before the change.
     fn check_sign_ins(&self, make: impl Fn() -> Authenticator, rows: &[Row]) {
         for Row { name, change, expect } in rows {
             let mut passkey = make();

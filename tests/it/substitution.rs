@@ -1,7 +1,8 @@
-//! Nothing stands in for anything else (check 73): every kind of thing that we give out, at every place that takes one.
+//! Nothing can be used in place of anything else (check 73): every kind of thing that we issue, at every place that
+//! accepts one.
 //!
-//! To add a kind: a field of [`Cast`] and a row in [`Cast::kinds`]. To add a place: a row in [`PLACES`] with the kinds it
-//! takes, everything else must be refused there.
+//! To add a kind: a field of [`Cast`] and a row in [`Cast::kinds`]. To add a place: a row in [`PLACES`] with the kinds
+//! that it accepts; everything else must be refused there.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +19,8 @@ use crate::support::urn::TYPE;
 use crate::support::{API_SECRET, Browser, Options, Reply, TestApp, verify};
 use crate::transactions;
 
-/// A bridge that would like to be us: a token for us, typed as an access token. Its key is not ours to sign with.
+/// A bridge that imitates us: its token is for us and typed as an access token, but its key is not one of our signing
+/// keys.
 const BRIDGES: &str = r#"
 [bridges.target]
 preset = "jwt"
@@ -77,7 +79,7 @@ new_audiences = ["ORIGIN"]
 impersonation = true
 "#;
 
-/// A client that signs what it sends, by this key.
+/// A client that signs what it sends with this key.
 fn keyed(key: &Key) -> String {
     let jwks = as_toml(&[key.named("k1")]);
     format!(
@@ -89,13 +91,13 @@ fn keyed(key: &Key) -> String {
     )
 }
 
-/// A trusted issuer, whose key is the same.
+/// A trusted issuer, which uses the same key.
 const PARTNER: &str = "https://partner.example";
 
-/// Refused for what it carries, after the client has proven itself.
+/// Refused for the token it carries, after the client has authenticated.
 const PAST: &str = "invalid_grant";
 
-/// One of each kind, all of one person.
+/// One of each kind, all for one person.
 struct Cast {
     browser: Browser,
     passkey: Authenticator,
@@ -110,7 +112,7 @@ struct Cast {
     teller: String,
 }
 
-/// What else is given out, or sent by clients.
+/// What else is issued, or sent by clients.
 struct Given {
     code: String,
     id: String,
@@ -142,7 +144,7 @@ impl Given {
         allow(browser, device["user_code"].as_str().unwrap());
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let shop = actions::backend(app, "shop");
-        // Each cast has a person of its own at the backend.
+        // Each cast has its own person at the backend.
         let user = json!({ "externalId": { "id": text(&device["device_code"]) } });
         let make = |action: &str| shop.ask(&json!({ "action": action, "user": user })).expect(201).json();
         let proven = make("enrol");
@@ -182,7 +184,7 @@ impl Given {
     }
 }
 
-/// Allows a device in a browser.
+/// Approves a device in a browser.
 fn allow(browser: &mut Browser, code: &str) {
     let start = browser.get("/device").expect(200);
     browser.submit(&start, "/device", &[("user_code", code)]).expect(303);
@@ -212,7 +214,7 @@ impl Cast {
         self.browser.cookies.iter().find(|(name, _)| name.ends_with("-pre")).unwrap().1.clone()
     }
 
-    /// Every kind but the ceremony, which each place begins for itself.
+    /// Every kind but the ceremony, which each place begins itself.
     fn kinds(&self) -> Vec<(&'static str, String)> {
         vec![
             ("access token", self.own.access.clone()),
@@ -249,12 +251,12 @@ impl Cast {
     }
 }
 
-/// Stands for the handle of the ceremony that a place begins.
+/// A placeholder for the handle of the ceremony that a place begins.
 const CEREMONY: &str = "the ceremony";
 
 type Place = fn(&TestApp, &mut Cast, &str) -> bool;
 
-/// Each place with the kinds that it takes. A place gives whether it took the thing.
+/// Each place, with the kinds that it accepts. A place returns whether it accepted the thing.
 const PLACES: &[(&str, &[&str], Place)] = &[
     ("bearer at /v1/me", &["access token"], |app, _, token| bearer(app, "GET", "/v1/me", token)),
     ("bearer at /v1/passkeys", &["access token"], |app, _, token| bearer(app, "GET", "/v1/passkeys", token)),
@@ -398,7 +400,7 @@ const PLACES: &[(&str, &[&str], Place)] = &[
     }),
 ];
 
-/// Whether the client `swap` gets another token for this one.
+/// Whether the client `swap` gets another token in exchange for this one.
 #[track_caller]
 fn swapped(app: &TestApp, token: &str, kind: &str, more: &[(&str, &str)]) -> bool {
     let kind = format!("{TYPE}{kind}");
@@ -411,7 +413,7 @@ fn swapped(app: &TestApp, token: &str, kind: &str, more: &[(&str, &str)]) -> boo
     is_given
 }
 
-/// The client `swap` asks for a transaction token.
+/// The client `swap` requests a transaction token.
 fn transaction(app: &TestApp, token: &str, kind: &str) -> Reply {
     let (kind, requested) = (format!("{TYPE}{kind}"), format!("{TYPE}txn_token"));
     app.token_by(
@@ -431,7 +433,7 @@ fn handle(begun: &Value, token: &str) -> String {
     if token == CEREMONY { begun["ceremonyId"].as_str().unwrap().to_owned() } else { token.to_owned() }
 }
 
-/// A refusal has one status, so that a fault of ours is not counted as one.
+/// Every refusal must have this status, so that a server error does not count as one.
 #[track_caller]
 fn taken(reply: &Reply, refusal: u16) -> bool {
     assert!([200, refusal].contains(&reply.status), "{}: {}", reply.status, reply.body);
@@ -465,7 +467,7 @@ fn the_matrix() {
             let taken = present(&app, &mut cast, &thing);
             cells += 1;
             if taken {
-                // What a place takes may be used up.
+                // The place may have used up what it accepted.
                 cast = Cast::new(&app, &key);
             }
             if taken != takes.contains(kind) {
@@ -495,7 +497,7 @@ fn a_token_is_sent_in_one_place_only() {
     web.request("GET", "/v1/me").header("Authorization", &format!("bearer {}", tokens.access)).send().expect(200);
 }
 
-/// The handle of a ceremony is the only thing that ends it, and a credential made for one ends no other.
+/// Only the handle of a ceremony completes it, and a credential made for one completes no other.
 #[test]
 fn an_answer_is_for_its_own_ceremony() {
     let app = TestApp::spawn();

@@ -34,7 +34,7 @@ fn a_new_certificate_is_used_without_a_restart() {
     assert!(ask(port, "localhost", "/", &new).is_err(), "another authority");
     assert!(ask(port, "other.example", "/", &old).is_err(), "another name");
 
-    // Half of a new pair, and something that is none, change nothing.
+    // Half of a new pair, or a file without a certificate, changes nothing.
     let (renewed, renewed_key) = new.issue("localhost");
     folder.put("cert.pem", &renewed);
     std::thread::sleep(Duration::from_millis(1500));
@@ -59,7 +59,7 @@ fn who_speaks_no_tls_gets_nothing() {
     assert!(ask(port, "localhost", "/", &authority).is_ok(), "and the next caller is served");
 }
 
-/// A connection counts among those of its caller with TLS as without.
+/// A connection counts towards its caller's limit with TLS as without.
 #[test]
 fn so_many_connections_of_one_caller() {
     let (authority, folder) = (Authority::new(), Folder::new());

@@ -1,5 +1,5 @@
-//! Transaction tokens (draft-ietf-oauth-transaction-tokens-10): given to workloads of a trust domain, replaced within it, and
-//! good for nothing else.
+//! Transaction tokens (draft-ietf-oauth-transaction-tokens-10): issued to workloads of a trust domain, replaced within
+//! it, and accepted nowhere else.
 
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::support::{API_SECRET, Options, Reply, TestApp};
 
 const DOMAIN: &str = "shop.internal";
 
-/// Requests come in at `gateway`, which asks for a transaction token; `stock` adds to it; `mail` may not.
+/// Requests arrive at `gateway`, which asks for a transaction token; `stock` adds to it; `mail` may not.
 const CONFIG: &str = r#"
 [clients.page]
 first_party = true
@@ -67,7 +67,7 @@ fn person(app: &TestApp) -> Tokens {
     Tokens::of(&app.client("page").sign_in(&mut passkey, "openid read write pay").expect(200).json())
 }
 
-/// Asks for a transaction token; `more` replaces what is usual, and an empty text leaves it out.
+/// Asks for a transaction token; `more` overrides the usual parameters, and an empty text omits one.
 fn ask(app: &TestApp, client: &str, subject: (&str, &str), more: &[(&str, &str)]) -> Reply {
     let kind = format!("{TYPE}{}", subject.1);
     let mut form = vec![
@@ -188,7 +188,7 @@ fn it_ends_with_the_session_and_the_clients_in_it() {
     });
 }
 
-/// What is said, the client, its subject token and type, what else it sends, and the error.
+/// The case, the client, its subject token and type, what else it sends, and the error.
 type Row<'a> = (&'a str, &'a str, (&'a str, &'a str), Vec<(&'a str, &'a str)>, &'a str);
 
 #[test]
@@ -247,7 +247,7 @@ fn refusals_by_name() {
     assert_eq!(app.events("token.exchanged"), 1, "the one that was given");
 }
 
-/// Draft, "Transaction Tokens Are Not OAuth 2.0 Access Tokens"; every other place stands in the matrix of substitutions.
+/// Draft, "Transaction Tokens Are Not OAuth 2.0 Access Tokens"; every other place is in the matrix of substitutions.
 #[test]
 fn it_is_no_access_token_and_nothing_claims_otherwise() {
     let app = spawn();

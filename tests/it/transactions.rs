@@ -1,4 +1,4 @@
-//! Signing one named operation with a passkey, and redeeming the proof of it.
+//! Signing one named operation with a passkey, and redeeming the proof.
 
 use chrono::Duration;
 use passmint::domain::id::UserId;
@@ -10,7 +10,7 @@ use crate::authenticator::{Authenticator, encode, sha256};
 use crate::support::tokens::{Tokens, at_once, claims, header};
 use crate::support::{Browser, Options, Reply, TestApp, verify};
 
-/// `till` is an app's page, `teller` its backend that does the operations, `other` another backend.
+/// `till` is an app's page, `teller` its backend that executes the operations, `other` another backend.
 pub const CONFIG: &str = r#"
 [clients.till]
 first_party = true
@@ -55,7 +55,7 @@ fn payment() -> Value {
     })
 }
 
-/// Somebody with a passkey and an app's tokens.
+/// A person with a passkey and an app's tokens.
 fn customer(app: &TestApp) -> (Browser, Authenticator, Tokens) {
     let (browser, mut passkey) = app.person();
     let tokens = Tokens::of(&app.client("till").sign_in(&mut passkey, "openid transactions").expect(200).json());
@@ -200,7 +200,7 @@ fn what_cannot_be_signed_is_refused_by_name() {
     elsewhere.expect_problem(403, "wrong_origin");
 }
 
-/// The signature is of this person, in this session, of this operation, with the person verified; once.
+/// The signature must be by this person, in this session, for this operation, with the person verified; it counts once.
 #[test]
 fn each_refusal_of_a_signature() {
     let app = spawn();
@@ -236,7 +236,7 @@ fn each_refusal_of_a_signature() {
     app.advance(Duration::minutes(5));
     refused(end(&app, &tokens, &begun, &credential), 410, "ceremony_expired_or_used", "too late");
 
-    // A ceremony of another kind does not end here, nor this one elsewhere.
+    // A ceremony of another kind cannot be completed here, nor this one elsewhere.
     let begun = app.client("till").begin("openid");
     let credential = passkey.get_uninvited(&begun["publicKey"]);
     refused(end(&app, &tokens, &begun, &credential), 400, "verification_failed", "a sign-in");
@@ -284,7 +284,7 @@ fn a_proof_is_redeemed_once_by_its_own_client() {
     redeem(&app, &teller, &late).expect_problem(400, "result_refused");
 }
 
-/// Issue: whoever is disabled or signed out yields nothing at once.
+/// Issue: a person who is disabled or signed out yields nothing from then on.
 #[test]
 fn a_proof_ends_with_its_session_and_its_redemption_names_the_person() {
     let app = spawn();
@@ -302,7 +302,7 @@ fn a_proof_ends_with_its_session_and_its_redemption_names_the_person() {
     redeem(&app, &teller, &left).expect_problem(400, "result_refused");
 }
 
-/// To prove something to a client is to use it.
+/// Proving something to a client is using it.
 #[test]
 fn only_members_sign_for_a_client_of_groups() {
     let app = spawn();
@@ -334,7 +334,7 @@ fn nobody_signs_for_somebody_else() {
     assert_eq!(app.events("transaction.signed"), 0);
 }
 
-/// Of many answers to one ceremony one is taken, and gives one proof.
+/// Of many answers to one ceremony one is accepted, and gives one proof.
 #[test]
 fn of_64_answers_one_gives_a_proof() {
     let app = spawn();

@@ -1,4 +1,4 @@
-//! Claims about a person: userinfo (OpenID Connect Core §5.3) and what of it is in ID tokens (§5.4).
+//! Claims about a person: userinfo (OpenID Connect Core §5.3) and which of them are in ID tokens (§5.4).
 
 use chrono::Duration;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
@@ -77,7 +77,7 @@ fn spawn() -> TestApp {
     TestApp::with(&Options { config: CLIENTS, ..Options::default() })
 }
 
-/// A person who has a value for every standard claim, and two groups.
+/// A person with a value for every standard claim, and two groups.
 fn complete(app: &TestApp) -> (Browser, Authenticator, UserId) {
     let (browser, passkey, id) = app.ada();
     let profile = json!({
@@ -133,7 +133,7 @@ fn each_scope_gives_its_claims_and_no_others() {
     assert_eq!(now_verified["email_verified"], true);
 }
 
-/// What somebody has not got is left out: never null, never empty (conformance B0.6).
+/// What a person does not have is left out: never null, never empty (conformance B0.6).
 #[test]
 fn what_a_person_has_not_got_is_left_out() {
     let app = spawn();
@@ -238,8 +238,8 @@ fn nothing_else_than_an_access_token_for_this_server_opens_it() {
     by(&full.access).send().expect(200);
 }
 
-/// RFC 9068 §4: among several audiences ours is enough here, while our other APIs want it alone. Who holds a genuine token for
-/// something else is told so; of any other token nothing is told.
+/// RFC 9068 §4: here it is enough that we are among several audiences, while our other APIs must be the only one. The
+/// holder of a genuine token for something else is told so; about any other token nothing is disclosed.
 #[test]
 fn a_token_for_an_api_and_this_server_opens_it_and_no_other_api_of_ours() {
     let app = spawn();
@@ -268,7 +268,7 @@ fn a_token_for_an_api_and_this_server_opens_it_and_no_other_api_of_ours() {
     assert_eq!((why(&theirs), why(&both)), (nothing.clone(), nothing), "expired");
 }
 
-/// Security rule 93: whatever ends, userinfo knows at once.
+/// Security rule 93: whatever ends, userinfo knows it at once.
 #[test]
 fn what_has_ended_tells_nothing_any_more() {
     for (name, end) in [
@@ -358,7 +358,7 @@ fn a_client_gets_its_answer_signed() {
     assert_eq!(app.introspection(&reply.body), r#"{"active":false}"#);
 }
 
-/// The claims of an answer without an end, its signature checked by a library of somebody else's.
+/// The claims of a response without an expiry, its signature verified by a third-party library.
 fn signed(app: &TestApp, jwt: &str, audience: &str) -> Value {
     let set: JwkSet = serde_json::from_str(&app.request("GET", "/.well-known/jwks.json").send().body).unwrap();
     let kid = header(jwt)["kid"].as_str().unwrap().to_owned();
@@ -391,7 +391,7 @@ fn an_id_token_has_scope_claims_only_for_clients_that_want_them_there() {
     }
 }
 
-/// OpenID Connect Core §5.5: claims asked for by name come where they were asked for, and nowhere else.
+/// OpenID Connect Core §5.5: claims requested by name are returned where they were requested, and nowhere else.
 #[test]
 fn claims_asked_for_by_name_come_where_they_were_asked_for() {
     let app = spawn();

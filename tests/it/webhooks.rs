@@ -1,4 +1,4 @@
-//! Webhooks: who is told of what, signed how, and what becomes of messages that do not arrive.
+//! Webhooks: who is notified of what, how it is signed, and what happens to messages that do not arrive.
 
 use std::collections::BTreeSet;
 use std::time::Duration as Real;
@@ -24,7 +24,7 @@ const NEXT_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const PATIENCE: Real = Real::from_secs(15);
 const ALLOWED: &[(&str, &str)] = &[("outbound.private_hosts", "127.0.0.1")];
 
-/// A receiver and the files of its secrets.
+/// A receiver and the files with its secrets.
 struct Hooked {
     receiver: Receiver,
     folder: TempDir,
@@ -74,14 +74,14 @@ fn serve(config: &str) -> TestApp {
     TestApp::with(&Options { config, settings: ALLOWED, ..Options::default() })
 }
 
-/// HMAC-SHA256 as RFC 2104 §2 writes it, not as the server computes it.
+/// HMAC-SHA256 as specified in RFC 2104 §2, independently of the server's implementation.
 fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     let pad = |with: u8| (0..64).map(|at| key.get(at).unwrap_or(&0) ^ with).collect::<Vec<u8>>();
     let inner = digest(&SHA256, &[pad(0x36).as_slice(), text].concat());
     digest(&SHA256, &[pad(0x5c).as_slice(), inner.as_ref()].concat()).as_ref().to_vec()
 }
 
-/// Whether one of a message's signatures is by this secret.
+/// Whether one of a message's signatures was made with this secret.
 pub fn is_signed(hit: &Hit, secret: &str) -> bool {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let header = |name: &str| hit.header(name).unwrap_or_else(|| panic!("{name} is missing"));
@@ -192,7 +192,7 @@ fn what_does_not_arrive_is_tried_again_under_its_id() {
     assert_eq!(app.events("delivery.failed"), 0, "a try that fails is not an event; what is given up is");
 }
 
-/// The one who is not reached is not told of that, or there would be no end.
+/// A receiver that cannot be reached is not notified of that, or there would be no end.
 #[test]
 fn what_is_given_up_is_seen_can_be_tried_again_and_is_told_to_nobody() {
     let hooked = Hooked::new();
@@ -251,7 +251,7 @@ fn the_status_alone_says_that_it_arrived() {
     }
 }
 
-/// Whatever commits is told, whatever rolls back is not, whoever began first.
+/// Every event that commits is delivered, none that rolls back is, whichever began first.
 #[test]
 fn of_a_thousand_events_none_is_lost_and_none_invented() {
     let hooked = Hooked::new();
@@ -306,7 +306,7 @@ fn what_a_killed_server_held_is_sent_by_the_next() {
     within(PATIENCE, "it is being sent", || hooked.hits("crm").len() == 1);
     let port = first.port;
     first.kill();
-    // What it held is another's only when its lease ends, in half a minute.
+    // Another server may take over its messages only when the lease ends, in half a minute.
     conn.batch_execute("UPDATE outbox SET next_try_at = now()").unwrap();
     let _second = Program::start_at(serve_on(folder.path(), &database, ALLOWED), port);
     within(PATIENCE, "it is sent again", || hooked.hits("crm").len() == 2);
@@ -371,7 +371,7 @@ fn one_that_is_not_configured_any_more_is_told_nothing() {
     assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1);
     let retry = || app.db.blocking(|conn| outbox::retry(conn, None, app.clock.now())).expect("a retry");
     assert_eq!(retry(), 0, "nobody would ever deliver it");
-    // Of an event whose transaction had begun when the receiver went.
+    // For an event whose transaction had begun when the receiver was removed.
     app.sql(
         "INSERT INTO outbox (kind, lane, payload, next_try_at, created_at) SELECT kind, lane, payload, now(), now() FROM outbox",
     );
@@ -388,7 +388,7 @@ fn one_that_is_not_configured_any_more_is_told_nothing() {
     assert_eq!(retry(), 2, "there is somebody again");
 }
 
-/// Each mistake stops the start, and all are told at once.
+/// Each mistake stops the start, and all are reported at once.
 #[test]
 fn mistakes_are_told_at_the_start() {
     let hooked = Hooked::new();

@@ -1,4 +1,4 @@
-// The example "passkeys beside your own sign-in", whole: started by its one command, used in a browser.
+// The example "passkeys beside your own sign-in" as a whole: started by its one command, used in a browser.
 import assert from "node:assert/strict";
 
 import { launch } from "./browser.mjs";
@@ -6,7 +6,7 @@ import { check } from "./harness.mjs";
 
 export async function beside(origin) {
   const { page, close } = await launch();
-  // What the page sends to its own backend, so that it can be sent again.
+  // The requests that the page sends to its own backend, so that the test can replay them.
   const sent = [];
   page.on("request", (request) => request.method() === "POST" && request.url().startsWith(`${origin}/api/`) && sent.push(request));
   const last = (path) => sent.findLast((request) => request.url() === origin + path).postDataJSON();

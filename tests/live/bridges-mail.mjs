@@ -1,10 +1,13 @@
-// The bridges whose tokens Dovecot and ejabberd are handed.
+// The bridges whose tokens Dovecot and ejabberd receive.
 
 const jid = (host) => `subject = "{{ tmpl('{}@${host}', user.id) }}"`;
 
-/** Their TOML: for the path of an RSA key that most of them sign with, and the setting of ejabberd's shared secret. */
+/**
+ * Returns their TOML. `key` is the path of the RSA key that most of them sign with, `secret` the line that sets
+ * ejabberd's shared secret.
+ */
 export function mailBridges({ key, secret }) {
-  // Under its own name, by which Dovecot finds what it fetched.
+  // Under its own name, by which Dovecot finds the downloaded key.
   const named = `key_file = "${key}"\nalgorithm = "RS256"`;
   return `[bridges.dovecot]
 preset = "dovecot"

@@ -1,7 +1,8 @@
-// The backend of the guide docs/recipes/your-own-backend.md, which may ask for LiveKit's tokens, and what its script is given.
+// The bridge for the backend of docs/recipes/your-own-backend.md, which may request LiveKit tokens, and the environment
+// of its script.
 import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
 
-/** Its TOML; and the key and the secret that the script is started with. */
+/** Returns its TOML, and the key and the secret that the script is started with. */
 export function shop() {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const secret = randomBytes(32).toString("hex");

@@ -1,10 +1,11 @@
-// The bridges of ./targets/surrealdb.mjs: the examples of docs/bridges/surrealdb.md, and others that differ from them in little.
+// The bridges of ./targets/surrealdb.mjs: the examples of docs/bridges/surrealdb.md, and variants that differ in one or
+// two settings.
 import { readFileSync } from "node:fs";
 
 const page = readFileSync(new URL("../../docs/bridges/surrealdb.md", import.meta.url), "utf8");
 const [record, system] = page.split("```toml\n").slice(1).map((rest) => rest.split("```")[0].replace(/^public_url .*\n/m, ""));
 
-/** An example under another name: with more settings, and the words changed that are named. */
+/** Returns an example under another name, with more settings, and with the named text replaced. */
 function variant(text, name, settings, changes = {}) {
   let changed = text.replace(/\[bridges\.[\w-]+/g, `[bridges.${name}`).replace(/^preset = .*$/m, `$&\n${settings}`);
   for (const [from, to] of Object.entries(changes)) {
@@ -14,13 +15,13 @@ function variant(text, name, settings, changes = {}) {
   return changed;
 }
 
-/** All of them in TOML. `signed` names the key that they share, `secret` a secret of theirs. */
+/** All of them in TOML. `signed` names the key that they share, `secret` one of their secrets. */
 export const surrealdbBridges = (signed, secret) => [
   variant(record, "surrealdb", signed),
   variant(system, "surrealdb-operators", signed),
   variant(record, "surrealdb-elsewhere", signed, { '"my-app"': '"elsewhere"' }),
   variant(record, "surrealdb-brief", `${signed}\nlifetime = "10s"`),
-  // Each by a key of its own, for an access of its own.
+  // Each with its own key, for an access of its own.
   variant(record, "surrealdb-es256", "", { '"passmint"': '"es256"' }),
   variant(record, "surrealdb-eddsa", 'algorithm = "EdDSA"', { '"passmint"': '"eddsa"' }),
   variant(record, "surrealdb-hs256", `algorithm = "HS256"\n${secret}`, { '"passmint"': '"hs256"' }),

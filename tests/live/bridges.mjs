@@ -1,4 +1,4 @@
-// Prints the TOML of the bridges whose tokens are handed to real programs, and writes keys and secrets:
+// Prints the TOML of the bridges whose tokens real programs receive, and writes their keys and secrets:
 // bridges.mjs <directory> <port of NATS> <port of another NATS> <port of backends>
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
@@ -17,8 +17,8 @@ const write = (name, text) => {
 };
 const text = (bytes) => new TextDecoder().decode(bytes);
 
-// One RSA key under one name for all bridges that programs verify by a key file: what is refused is then refused for what
-// the token says, not because the key is unknown.
+// One RSA key under one name for all bridges whose tokens are verified with a key file: a refused token is then refused
+// for its content, not because its key is unknown.
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const key = write("bridges.pem", rsa.privateKey.export({ type: "pkcs8", format: "pem" }));
 write("bridges.pub.pem", rsa.publicKey.export({ type: "spki", format: "pem" }));

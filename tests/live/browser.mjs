@@ -2,12 +2,12 @@
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
-// The file that the package tells pages without a bundler to load ("unpkg").
+// The file that the package offers to pages without a bundler ("unpkg").
 const library = new URL("node_modules/@simplewebauthn/browser/dist/bundle/index.umd.min.js", import.meta.url);
 
-/** A browser with a passkey manager, and with flags beside the usual; gives `{ page, close }`. */
+/** Starts a browser with a passkey manager; `flags` are added to the usual ones. Returns `{ page, close }`. */
 export async function launch(flags = []) {
-  // Chromium's own sandbox cannot be set up by root.
+  // Root cannot set up Chromium's own sandbox.
   const args = [...flags, ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])];
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args });
   const page = await (await browser.newContext()).newPage();
@@ -22,10 +22,10 @@ export async function launch(flags = []) {
   return { page, close: () => browser.close() };
 }
 
-/** Opens the page; gives `{ page, close }`. */
+/** Opens the page; returns `{ page, close }`. */
 export async function open(origin, flags) {
   const { page, close } = await launch(flags);
-  // The document is ours, so no policy of the server's pages applies to it; every request it makes is real.
+  // The document is the test's own, so no policy of the server's pages applies to it; every request it makes is real.
   await page.route(`${origin}/__live`, (route) =>
     route.fulfill({ contentType: "text/html", body: "<!doctype html><title>live</title><body>" }));
   await page.goto(`${origin}/__live`);
@@ -33,7 +33,7 @@ export async function open(origin, flags) {
   return { page, close };
 }
 
-/** Runs one ceremony in the page: options → SimpleWebAuthn → verify. Gives `{ status, body }` of each step. */
+/** Runs one ceremony in the page: options → SimpleWebAuthn → verify. Returns `{ status, body }` of each step. */
 export function ceremony(page, kind, optionsBody) {
   return page.evaluate(async ([kind, optionsBody]) => {
     const post = async (path, body) => {

@@ -1,4 +1,5 @@
-// Prints the TOML of the clients that openid.mjs and recipe.mjs drive, and writes their secrets beside it: clients.mjs <secrets file>
+// Prints the TOML of the clients that openid.mjs and recipe.mjs drive, and writes their secrets: clients.mjs <secrets
+// file>
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 

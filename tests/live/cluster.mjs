@@ -1,13 +1,13 @@
-// A PostgreSQL of a test's own, on a free port of the loopback.
+// A private PostgreSQL for a test, on a free loopback port.
 import { chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { find, freePort, run, start, work } from "./program.mjs";
 
 /**
- * Starts it; gives its port and `sql`, which runs a text as the superuser and gives what it selects. `prepare` may change the
- * folder of the data before the start: it gets the folder and `own`, which writes a file that is the server's alone, and gives
- * further settings.
+ * Starts it; returns its port and `sql`, which runs a script as the superuser and returns what it selects. `prepare`
+ * may change the data directory before the start: it is called with the directory and with `own`, which writes a file
+ * that only the server can read, and returns further settings.
  */
 export async function cluster(name, prepare = () => []) {
   const versions = readdirSync("/usr/lib/postgresql").sort((a, b) => b - a);
@@ -15,7 +15,7 @@ export async function cluster(name, prepare = () => []) {
   const psql = find("psql", "install the package postgresql", join(bin, "psql"));
   const data = join(work, name);
   mkdirSync(data, { mode: 0o700 });
-  // The server refuses to run as root.
+  // PostgreSQL refuses to run as root.
   let [command, give] = [[], () => {}];
   if (process.getuid() === 0) {
     const [uid, gid] = ["-u", "-g"].map((which) => Number(run(["id", which, "postgres"])));

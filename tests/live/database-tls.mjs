@@ -1,5 +1,5 @@
-// TLS to PostgreSQL: a build with the feature `db-tls` in front of a PostgreSQL that refuses everything else, and the default
-// build, which says that it cannot.
+// TLS to PostgreSQL: a build with the feature `db-tls` against a PostgreSQL that accepts nothing else, and the default
+// build, which reports that it cannot use TLS.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -11,7 +11,10 @@ import { freePort, run, start, work } from "./program.mjs";
 
 const PASSWORD = "of-the-database";
 
-/** An authority that nobody else knows; gives its certificate's file, and a function that makes a server's key and certificate. */
+/**
+ * Creates a certificate authority; returns its certificate's file, and a function that issues a server's key and
+ * certificate.
+ */
 function authority(name) {
   const file = (ending) => join(work, `${name}${ending}`);
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2"];
@@ -25,17 +28,17 @@ function authority(name) {
   return { pem: file(".pem"), issue };
 }
 
-/** A place to run `passmint` in, with a database. */
+/** The directory and environment to run `passmint` in, with a database. */
 function place(url) {
   const home = join(work, "db-tls");
   mkdirSync(home, { recursive: true });
-  // What this run's other server was told is not for this one.
+  // The settings of this run's other server do not apply to this one.
   const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PASSMINT")));
   const env = { ...own, DATABASE_URL: url, PASSMINT_KEYS_DIR: join(home, "keys"), PASSMINT_DATA_DIR: join(home, "data") };
   return { cwd: home, env };
 }
 
-/** Runs a command there; gives its exit status and everything it printed. */
+/** Runs a command there; returns its exit status and everything it printed. */
 function passmint(program, url, ...words) {
   const { status, stdout, stderr } = spawnSync(program, words, { encoding: "utf8", ...place(url) });
   return { status, said: `${stdout}${stderr}` };

@@ -1,5 +1,6 @@
-// Without a server: what the emulator takes and refuses, and that the strict checker refuses all that Google would. It
-// keeps the other half honest: a sign-in at the emulator alone proves the wiring, not the token.
+// Needs no server: which tokens the emulator accepts and refuses, and that the strict checker refuses every token that
+// Google would. A sign-in at the emulator alone proves the wiring, not the token, so the other tests rely on this
+// checker.
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
 import { SignJWT } from "jose";

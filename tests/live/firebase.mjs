@@ -1,4 +1,5 @@
-// The Firebase side: the real JavaScript SDK, connected to the emulator, as an app has it; the Admin SDK, as its backend has it.
+// The Firebase side: the real JavaScript SDK, connected to the emulator, as in an app, and the Admin SDK, as in its
+// backend.
 import assert from "node:assert/strict";
 import { deleteApp, initializeApp } from "firebase/app";
 import { connectAuthEmulator, getAuth, signInWithCustomToken } from "firebase/auth";
@@ -9,12 +10,14 @@ import { decodeJwt } from "jose";
 const EMULATOR = `127.0.0.1:${process.env.FIREBASE_AUTH_PORT}`;
 const PROJECT = "demo-passmint";
 
-/** The tenant of the bridge `firebase-tenant`. The emulator knows every tenant that it is asked about. */
+/** The tenant of the bridge `firebase-tenant`. The emulator accepts any tenant id. */
 export const TENANT = "live-tenant";
 
 let count = 0;
 
-/** Signs in with a custom token, at a tenant if one is named; gives the resulting Firebase ID token and its claims. */
+/**
+ * Signs in with a custom token, at a tenant if one is named; returns the resulting Firebase ID token and its claims.
+ */
 export async function signIn(token, tenant) {
   const app = initializeApp({ apiKey: "fake", projectId: PROJECT }, `live-${(count += 1)}`);
   try {
@@ -32,7 +35,7 @@ export async function signIn(token, tenant) {
   }
 }
 
-/** Asserts what every ID token of the emulator's project has. */
+/** Asserts the claims that every ID token of the emulator's project has. */
 export function assertIdToken(claims, uid) {
   assert.equal(claims.iss, `https://securetoken.google.com/${PROJECT}`);
   assert.equal(claims.aud, PROJECT);
@@ -40,7 +43,7 @@ export function assertIdToken(claims, uid) {
   assert.equal(claims.firebase.sign_in_provider, "custom");
 }
 
-/** Runs something with the Admin SDK. It looks for the emulator in the environment, each time anew. */
+/** Runs `work` with the Admin SDK, which reads the emulator's address from the environment each time. */
 async function admin(settings, emulator, work) {
   const app = initializeAdmin(settings, `admin-${(count += 1)}`);
   if (emulator) process.env.FIREBASE_AUTH_EMULATOR_HOST = EMULATOR;
@@ -52,15 +55,21 @@ async function admin(settings, emulator, work) {
   }
 }
 
-/** Makes a user of the project, as one who was there before. */
+/** Creates a user of the project, as if it had been there before. */
 export const makeUser = (user) => admin({ projectId: PROJECT }, true, (auth) => auth.createUser(user));
 
-/** The custom token that the Admin SDK makes with the same service account: signed here, without the emulator or a network. */
+/**
+ * Returns the custom token that the Admin SDK makes with the same service account: signed locally, without the emulator
+ * or a network.
+ */
 export const adminToken = (account, uid, claims, tenant) =>
   admin({ credential: cert(account) }, false, (auth) =>
     (tenant ? auth.tenantManager().authForTenant(tenant) : auth).createCustomToken(uid, claims));
 
-/** The claims of a Firebase ID token as a backend takes it: `verifyIdToken` of the Admin SDK, which asks the emulator for the user. */
+/**
+ * Verifies a Firebase ID token as a backend does, and returns its claims: `verifyIdToken` of the Admin SDK asks the
+ * emulator for the user.
+ */
 export const verifyIdToken = (idToken, tenant) =>
   admin({ projectId: PROJECT }, true, (auth) =>
     (tenant ? auth.tenantManager().authForTenant(tenant) : auth).verifyIdToken(idToken));

@@ -1,9 +1,9 @@
-// What the checks of forward auth speak HTTP with: the app behind the proxies, and requests to the letter.
+// The HTTP ends of the forward-auth checks: the app behind the proxies, and requests sent byte for byte.
 import assert from "node:assert/strict";
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
 
-/** The app behind the proxies: answers with the path and the headers that it was sent. */
+/** Starts the app behind the proxies: it answers with the path and the headers that it received. */
 export function startApp(port) {
   const server = createServer((asked, answer) => {
     answer.setHeader("content-type", "application/json");
@@ -12,7 +12,7 @@ export function startApp(port) {
   return new Promise((resolve) => server.listen(port, "127.0.0.1", () => resolve(server)));
 }
 
-/** Waits until a proxy listens. */
+/** Waits until a proxy accepts connections. */
 export async function listens(port) {
   const connects = () => new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => { socket.destroy(); resolve(true); });
@@ -24,7 +24,7 @@ export async function listens(port) {
   }
 }
 
-/** A request byte for byte: `fetch` would mend paths, and look the name up. */
+/** Sends a request byte for byte: `fetch` would normalize the path and resolve the name. */
 export function send(origin, path, headers = {}, method = "GET") {
   const { host, port } = new URL(origin);
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-// Forward auth by the real nginx, Caddy and Traefik, in front of an app that tells what reached it.
+// Forward auth by the real nginx, Caddy and Traefik, in front of an app that reports what reached it.
 import assert from "node:assert/strict";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
@@ -8,10 +8,16 @@ import { check } from "./harness.mjs";
 import { startTraefik } from "./traefik.mjs";
 
 const IDENTITY = ["remote-user", "remote-groups", "remote-email", "remote-name"];
-/** What a caller might send; with another character for the dash it is the same header to some apps (CGI, WSGI, PHP). */
+/**
+ * Identity headers that a caller may forge; some apps (CGI, WSGI, PHP) read another character than the dash as the same
+ * header.
+ */
 const EVIL = Object.fromEntries(IDENTITY.flatMap((name) => ["-", "_", ".", "~"].map((dash) => [name.replace("-", dash), "evil"])));
 
-/** The app behind a proxy verifies the signed header itself, by the published keys, whatever the caller wrote there. */
+/**
+ * Checks that the app behind a proxy can verify the signed header with the published keys, whatever the caller sent in
+ * it.
+ */
 async function signed(proxy, origin, issuer, page, subject) {
   const keys = createRemoteJWKSet(new URL(`${issuer}/v1/forward-auth/jwks.json`));
   const options = { issuer, audience: origin, algorithms: ["ES256"], typ: "forward-auth+jwt" };
@@ -69,7 +75,8 @@ async function behind(name, origin, issuer, page, subject) {
       forwarded: "host=evil.example",
     };
     const original = { "x-original-url": `${origin}/public/x`, "x-original-method": "GET" };
-    // Each by itself: Caddy and Traefik overwrite the first, and the second is refused there whatever else is sent; nginx the reverse.
+    // Each set alone as well: behind Caddy and Traefik the first is overwritten and the second always refused; nginx is
+    // the reverse.
     const paths = ["/admin", "/admin?mode=nginx", "/admin?uri=/public/x", "/public/../admin", "/public/..%2fadmin", "/%61dmin", "//admin"];
     for (const smuggled of [forwarded, original, { ...forwarded, ...original }]) {
       for (const path of paths) {
@@ -78,7 +85,7 @@ async function behind(name, origin, issuer, page, subject) {
         assert.equal(answer.told.reached, undefined, path);
       }
     }
-    // They are overwritten or emptied, so whoever sends them is asked about like anybody.
+    // The proxies overwrite or empty these headers, so a request that carries them is decided like any other.
     assert.equal((await send(origin, "/public/x", { ...forwarded, "x-forwarded-uri": "/admin" })).told.reached, "/public/x");
   });
 
@@ -110,12 +117,12 @@ async function behind(name, origin, issuer, page, subject) {
   });
 }
 
-/** Two servers of one nginx, and what a program gets there. */
+/** Checks two servers of one nginx, and the answer to a program. */
 async function byNginx(origin, open) {
   await check("nginx: the host that answers is the one that is asked about", async () => {
     const elsewhere = await send(open, "/open/x");
     assert.deepEqual([elsewhere.status, elsewhere.told.headers.host], [200, new URL(open).host]);
-    // The server is chosen by the first line, whatever the header says.
+    // nginx chooses the server by the request line, whatever the `Host` header says.
     const swapped = await send(origin, `${origin}/open/x`, { host: new URL(open).host });
     assert.deepEqual([swapped.status, swapped.told.reached], [303, undefined]);
     const told = await send(origin, `${origin}/public/x`, { host: new URL(open).host });
@@ -132,7 +139,7 @@ export async function forward(issuer, { nginx, caddy, traefik, app }) {
   await Promise.all([listens(nginx), listens(caddy)]);
   const server = await startApp(app);
   const { page, close } = await open(issuer);
-  // The virtual authenticator would answer the prompt in the e-mail field before anybody presses a button.
+  // The virtual authenticator would answer the prompt in the e-mail field before the button is pressed.
   await page.addInitScript(() => { PublicKeyCredential.getClientCapabilities = async () => ({ conditionalGet: false }); });
   try {
     const signedUp = await ceremony(page, "registration", { name: "Live Reader" });

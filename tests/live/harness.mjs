@@ -1,8 +1,8 @@
-// A test runner of twenty lines: named checks in order, one final line, a non-zero exit when anything failed.
+// A minimal test runner: named checks in order, one final line, and a non-zero exit status if anything failed.
 let passed = 0;
 let failed = 0;
 
-/** Runs one check; a failure is printed and counted, and the rest still runs. Gives what the check gives. */
+/** Runs one check. A failure is printed and counted, and the next check still runs. Returns what the check returns. */
 export async function check(name, body) {
   try {
     const value = await body();
@@ -16,7 +16,9 @@ export async function check(name, body) {
   }
 }
 
-/** What an error says; an OAuth library keeps what the server said beside the message, or behind another error. */
+/**
+ * Returns the text of an error; an OAuth library keeps the server's answer beside the message, or in a nested error.
+ */
 function told(error) {
   const said = error?.error ? `: ${error.error} (${error.error_description})` : "";
   const behind = error?.actual instanceof Error ? `\n${told(error.actual)}` : "";

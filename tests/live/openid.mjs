@@ -1,5 +1,5 @@
-// Passmint as an OpenID provider, driven by openid-client: a relying-party library that this project did not write.
-// Every check goes the whole way: the library builds the request, a browser shows the pages, the library judges the answer.
+// Passmint as an OpenID provider, driven by openid-client, an independent relying-party library. Every check is end to
+// end: the library builds the request, a browser shows the pages, the library validates the response.
 import assert from "node:assert/strict";
 import { generateKeyPair } from "node:crypto";
 import { promisify } from "node:util";
@@ -8,18 +8,18 @@ import * as oidc from "openid-client";
 import { ceremony, open } from "./browser.mjs";
 import { check } from "./harness.mjs";
 
-/** Where answers are sent. Nothing listens there: the browser's request is caught and read. */
+/** The redirect URI. Nothing listens there: the browser's request is intercepted and read. */
 export const CALLBACK = "http://localhost:9/callback";
 export const GONE = "http://localhost:9/gone";
-/** Where a local program is registered to take answers, and where it listens this time (RFC 8252 §7.3). */
+/** The redirect URI that a local program has registered, and the one it uses now, with a port (RFC 8252 §7.3). */
 const LOOPBACK = "http://127.0.0.1/callback";
 const LOOPBACK_NOW = "http://127.0.0.1:9/callback";
 const insecure = { execute: [oidc.allowInsecureRequests] };
 
-/** What a person presses on the way, by name. */
+/** The buttons that a person presses on the way, by name. */
 const BUTTONS = { "sign in": "#pk button", allow: 'button[name="decision"][value="allow"]' };
 
-/** Ends at `address`, whoever sends the browser there; gives the request that arrived. `go` is told when it has. */
+/** Runs `go` and waits until the browser requests `address`; returns that request. `go` receives a promise of it. */
 async function arrival(page, address, go) {
   let caught;
   const arrived = new Promise((resolve) => { caught = resolve; });
@@ -40,14 +40,17 @@ async function arrival(page, address, go) {
   }
 }
 
-/** Presses what a person would press until the client has its answer; gives it, with the names of what was `pressed`. */
+/**
+ * Presses what a person would press until the client has its response; returns it, with the names of what was
+ * `pressed`.
+ */
 async function throughPages(page, address, callback = CALLBACK) {
   const pressed = [];
   const answer = await arrival(page, callback, async (arrived) => {
     const there = (name) => page.locator(BUTTONS[name]).first().waitFor().then(() => name, () => undefined);
     const next = (...names) => Promise.race([arrived.then(() => undefined), ...names.map(there)]);
     const press = async (name) => { pressed.push(name); await page.locator(BUTTONS[name]).first().click(); };
-    await page.goto(address.href).catch(() => {}); // An answer without any page ends the navigation early.
+    await page.goto(address.href).catch(() => {}); // A response without any page ends the navigation early.
     let name = await next("sign in", "allow");
     if (name === "sign in") {
       await press(name);
@@ -58,7 +61,7 @@ async function throughPages(page, address, callback = CALLBACK) {
   return { ...answer, pressed };
 }
 
-/** What is asked for, and what openid-client shall hold the answer to. */
+/** Returns the parameters of a request, and what openid-client must check the response against. */
 async function request(more = {}) {
   const verifier = oidc.randomPKCECodeVerifier();
   const asked = {
@@ -73,11 +76,11 @@ const isRefused = (code) => (error) => error.error === code;
 
 export async function openid(origin, settings) {
   const { page, close } = await open(origin);
-  // The virtual authenticator would answer the prompt in the e-mail field before anybody presses a button.
+  // The virtual authenticator would answer the prompt in the e-mail field before the button is pressed.
   await page.addInitScript(() => { PublicKeyCredential.getClientCapabilities = async () => ({ conditionalGet: false }); });
   const discover = (id, metadata, authentication) =>
     oidc.discovery(new URL(origin), id, metadata, authentication, insecure);
-  // From the request to the tokens: what openid-client takes the answer for, how the answer came, what was pressed.
+  // From the request to the tokens: returns openid-client's result, how the response came, and what was pressed.
   const obtain = async (config, more) => {
     const { asked, checks } = await request(more);
     const back = await throughPages(page, oidc.buildAuthorizationUrl(config, asked));
@@ -190,10 +193,10 @@ export async function openid(origin, settings) {
       const answer = await oidc.authorizationCodeGrant(config, url, checks);
       assert.equal(answer.claims().sub, subject);
       await page.goto(address.href);
-      assert.match(await page.textContent("main"), /invalid_request_object/); // It counts once.
+      assert.match(await page.textContent("main"), /invalid_request_object/); // It is accepted only once.
     });
 
-    // The server wants nonces in DPoP proofs (clients.mjs): openid-client is told one, and sends its request again.
+    // The server requires nonces in DPoP proofs (clients.mjs): openid-client receives one, and repeats its request.
     await check("FAPI 2: PAR + PKCE + private_key_jwt + DPoP with the server's nonces", async () => {
       const key = await signingKey(settings.fapi.key);
       const config = await discover(settings.fapi.id, { id_token_signed_response_alg: "ES256" }, oidc.PrivateKeyJwt(key));
@@ -237,7 +240,7 @@ export async function openid(origin, settings) {
       const config = await discover(settings.device.id, undefined, oidc.None());
       const started = await oidc.initiateDeviceAuthorization(config, { scope: "openid profile" });
       const polling = oidc.pollDeviceAuthorizationGrant(config, started);
-      polling.catch(() => {}); // Told below; an early end must not stop the run.
+      polling.catch(() => {}); // Reported below; an early failure must not stop the run.
       await page.goto(started.verification_uri);
       await page.locator('input[name="user_code"]').fill(started.user_code);
       await page.locator("main form button").click();
@@ -299,13 +302,13 @@ export async function openid(origin, settings) {
   }
 }
 
-/** A client's private key as openid-client takes it. */
+/** Imports a client's private key as openid-client expects it. */
 async function signingKey(jwk) {
   const key = await crypto.subtle.importKey("jwk", jwk, { name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
   return { key, kid: jwk.kid };
 }
 
-/** The clients that the server is configured with, and their secrets. */
+/** Returns the clients that the server is configured with, and their secrets. */
 export async function makeClients() {
   const secret = () => `pmk_${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url")}`;
   const key = async (kid) => {
@@ -318,7 +321,8 @@ export async function makeClients() {
     signing: { id: "live-signing", key: await key("signing") },
     device: { id: "live-device" },
     service: { id: "live-service", secret: secret(), scope: "inventory.read" },
-    // Named as the source of the ids that it gives: the bridge `firebase-people` takes them by link('firebase').
+    // Its id is the source of the external ids that it assigns: the bridge `firebase-people` reads them with
+    // link('firebase').
     functions: { id: "firebase", secret: secret() },
   };
 }

@@ -1,7 +1,10 @@
-// What a bridge's page in docs/bridges tells people to paste, for the tests that do.
+// What a page in docs/bridges tells readers to paste, for the tests that paste it.
 import { readFileSync } from "node:fs";
 
-/** The block after a page's line that begins so, with the names of this run; each that is named must be in it. */
+/**
+ * Returns the block after the line of a page that begins with `place`, with this run's changes; throws if a text to
+ * replace is missing.
+ */
 export function pasted(page, place, changes) {
   const text = readFileSync(new URL(`../../docs/bridges/${page}.md`, import.meta.url), "utf8");
   const [, ...after] = text.split(`\n${place}`);

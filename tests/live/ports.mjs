@@ -1,5 +1,5 @@
-// Free ports of the loopback. They are below those that the system gives to outgoing connections and to whoever asks for
-// any port (`ip_local_port_range`, from 32768): one of these could be taken between looking and listening.
+// Free loopback ports. They are below the range that the system uses for outgoing connections and for port 0
+// (`ip_local_port_range`, from 32768): a port of that range could be taken between the check and the listen.
 import { createServer } from "node:net";
 
 const free = (port) =>
@@ -8,7 +8,10 @@ const free = (port) =>
     server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 
-/** Gives one free port after the other between two, beginning anywhere there; none twice before all were looked at. */
+/**
+ * Returns a function that finds the next free port in a range, starting at a random one; no port comes twice before all
+ * were tried.
+ */
 export function portsBetween(first, last) {
   let next = first + Math.floor(Math.random() * (last - first));
   return async () => {

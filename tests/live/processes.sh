@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the scripts share that start programs beside a Passmint: sourced, with $me (the script's name, for messages), $here (its folder)
-# and $root set. Whatever was started is stopped at the end, whatever the end.
+# Shared by the scripts that start programs beside a Passmint. Source it with $me (the script's name, for messages),
+# $here (its folder) and $root set. Every process that is started here is stopped at the end, however the script ends.
 
 live=$root/tests/live
 groups=()
@@ -21,7 +21,7 @@ target=${CARGO_TARGET_DIR:-$root/target}
 [[ $target == /* ]] || target=$root/$target
 build() { (cd "$root" && cargo build --locked "$@") || fail "cargo build failed"; }
 
-# The server is built here unless it is named: a stale one would be tested without a word.
+# The server is built here unless PASSMINT names one: otherwise a stale binary could be tested unnoticed.
 need_server() {
     if [[ -z ${PASSMINT:-} ]]; then
         build
@@ -41,8 +41,8 @@ need_browser() {
     export CHROMIUM
 }
 
-# The libraries of package-lock.json. Without scripts and optional packages: nothing of them is used, and nothing foreign is run while
-# installing.
+# Installs the libraries of package-lock.json. Scripts and optional packages are left out: the tests use none of them,
+# and no foreign code runs during the installation.
 install() {
     local try
     ! cmp -s "$live/package-lock.json" "$live/node_modules/.installed-lock" || return 0
@@ -65,7 +65,7 @@ make_work() {
     trap 'exit 130' INT TERM
 }
 
-# Each process leads a group of its own, so that what it starts ends with it.
+# Each process leads its own process group, so that its children end with it.
 start() { # start <name> <command…>
     local name=$1
     shift
@@ -75,7 +75,7 @@ start() { # start <name> <command…>
 
 clean_up() {
     local status=$? group deadline
-    # Once begun it goes on to its end, whatever is pressed.
+    # Once begun, the clean-up runs to its end, even if it is interrupted again.
     trap '' INT TERM
     trap - EXIT
     for group in "${groups[@]}"; do
@@ -92,7 +92,7 @@ clean_up() {
         for log in "$work"/*.log; do
             [[ -s $log ]] && { echo "--- the end of ${log##*/}"; tail -n 25 "$log"; } >&2
         done
-        # Why a request failed stands further up, among the others.
+        # The reason for a failed request is further up in the server's log.
         for log in "$work"/*passmint*.log; do
             [[ -s $log ]] && { echo "--- what ${log##*/} warned of"; grep -E '"level":"(WARN|ERROR)"' "$log" | tail -n 25 || true; } >&2
         done

@@ -1,4 +1,5 @@
-// Programs of others: started on free ports, waited for, and stopped with everything they started, whatever the end.
+// Third-party programs: started on free ports, awaited, and stopped together with everything they started, however the
+// run ends.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, openSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -8,7 +9,7 @@ import { portsBetween } from "./ports.mjs";
 export const work = process.env.WORK;
 const running = new Set();
 
-// Each program leads a group of its own.
+// Each program leads its own process group.
 const stop = (child) => {
   running.delete(child);
   try { process.kill(-child.pid, "SIGKILL"); } catch { /* ended by itself */ }
@@ -16,7 +17,7 @@ const stop = (child) => {
 process.on("exit", () => running.forEach(stop));
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
 
-/** The path of a program; throws what to install when it is not there. */
+/** Returns the path of a program; throws with what to install if it is missing. */
 export function find(name, install, ...places) {
   const paths = [...places, ...process.env.PATH.split(":").map((one) => join(one, name)), join("/usr/sbin", name)];
   const found = paths.find((path) => path && existsSync(path));
@@ -24,10 +25,10 @@ export function find(name, install, ...places) {
   return found;
 }
 
-/** A port of the loopback that nobody listens on; none of those that `free-ports.mjs` gives. */
+/** Finds a free loopback port, in another range than `free-ports.mjs`. */
 export const freePort = portsBetween(22_000, 32_000);
 
-/** Starts a program and waits for its port; gives a function that stops it. */
+/** Starts a program and waits for its port; returns a function that stops it. */
 export async function start(name, command, options, port, seconds = 60) {
   const log = join(work, `${name}.log`);
   const out = openSync(log, "a");
@@ -48,19 +49,19 @@ export async function start(name, command, options, port, seconds = 60) {
   return () => stop(child);
 }
 
-/** Runs a program to its end; gives what it printed, or throws it. */
+/** Runs a program to its end; returns its output, or throws it. */
 export function run(command, options = {}) {
   const done = spawnSync(command[0], command.slice(1), { encoding: "utf8", ...options });
   if (done.status !== 0) throw new Error(`${command[0]}: ${done.error?.message ?? ""}${done.stderr}${done.stdout}`);
   return done.stdout;
 }
 
-/** A command of Passmint's, beside the server of this run. */
+/** Runs a Passmint command beside the server of this run. */
 export const passmint = (...words) =>
-  // Without what is in the environment for this run: a name that begins with PASSMINT_ would be a setting.
+  // Without this run's environment: a variable whose name begins with PASSMINT_ would be read as a setting.
   run([process.env.PASSMINT, ...words, "--config", join(work, "passmint.toml")], { env: { PATH: process.env.PATH } });
 
-/** Tries for half a minute, or as many milliseconds as are given; gives what the try gives that throws nothing. */
+/** Repeats `body` until it does not throw, for half a minute or for `within` milliseconds; returns what it returns. */
 export async function until(body, within = 30_000) {
   for (const deadline = Date.now() + within; ;) {
     try {

@@ -1,5 +1,5 @@
-// The guide docs/recipes/firebase-and-supabase.md by its own code: somebody who is in a Firebase project makes a passkey, and signs in
-// with it as who they were.
+// The guide docs/recipes/firebase-and-supabase.md, run with its own code: an existing user of a Firebase project
+// creates a passkey, and signs in with it as the same user.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
@@ -10,7 +10,10 @@ import { check } from "./harness.mjs";
 const guide = readFileSync(new URL("../../docs/recipes/firebase-and-supabase.md", import.meta.url), "utf8");
 const RESULT = { kind: "bridge", clientId: "quickstart", bridge: "firebase-people" };
 
-/** The guide's code that has these words, with the names of this run; each that is named must be in it. */
+/**
+ * Returns the block of the guide's code that contains these words, with this run's changes; throws if a text to replace
+ * is missing.
+ */
 function block(words, changes) {
   let text = guide.split("```js\n").slice(1).map((rest) => rest.split("```")[0]).find((code) => code.includes(words));
   for (const [from, to] of changes) {
@@ -30,7 +33,7 @@ export async function recipe(origin, { id, secret }) {
       + block("signInWithCustomToken(getAuth()", [["clientId: \"web\", bridge: \"firebase\"", "clientId: \"quickstart\", bridge: \"firebase-people\""], ["export ", ""]])
         .replace(/^import .*$/gm, "");
     await page.addScriptTag({ content: script });
-    // What the Firebase SDK is asked for in the page; here the token is what counts.
+    // Stand-ins for the Firebase SDK in the page; here only the token matters.
     await page.exposeFunction("enrolment", () => enrolment(id, secret, ada.uid, ada.displayName));
     await page.evaluate(() => Object.assign(globalThis, {
       getAuth: () => null, getFunctions: () => null, signInWithCustomToken: (_, token) => token,

@@ -1,4 +1,4 @@
-// With a server: a passkey is made and used by SimpleWebAuthn, and what Passmint answers is taken by others.
+// With a server: SimpleWebAuthn creates and uses a passkey, and independent libraries verify Passmint's answers.
 import assert from "node:assert/strict";
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
 
@@ -9,7 +9,7 @@ import { checkCustomToken } from "./strict.mjs";
 
 const show = (step) => `HTTP ${step?.status}: ${JSON.stringify(step?.body)}`;
 
-/** Asserts that two custom tokens say the same, but for when they begin and end. */
+/** Asserts that two custom tokens are equal except for their times. */
 function assertAlike(ours, theirs) {
   assert.deepEqual(decodeProtectedHeader(ours), decodeProtectedHeader(theirs));
   const [one, other] = [ours, theirs].map(decodeJwt);
@@ -17,7 +17,7 @@ function assertAlike(ours, theirs) {
   assert.ok(one.exp - one.iat <= other.exp - other.iat, "it lives no longer");
 }
 
-/** A ceremony whose both steps answered 200; gives the verified body. */
+/** Asserts that both steps of a ceremony answered 200; returns the verified body. */
 function verified(result) {
   assert.equal(result.options.status, 200, `options: ${show(result.options)}`);
   assert.deepEqual(Object.keys(result.options.body).sort(), ["ceremonyId", "expiresIn", "publicKey"]);

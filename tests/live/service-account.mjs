@@ -1,4 +1,4 @@
-// Prints a service account's key file, as Google's console gives it, around the PKCS#8 PEM named on the command line.
+// Prints a service account's key file, in the format of Google's console, for the PKCS#8 PEM named on the command line.
 import { readFileSync } from "node:fs";
 
 console.log(

@@ -1,5 +1,5 @@
-// Checks a Firebase custom token as Google does, and the emulator does not: signature by the service account's key, clock,
-// and every rule of the format. The same rules in Rust: src/bridge/preset/firebase.rs.
+// Checks a Firebase custom token as Google does and the emulator does not: the signature by the service account's key,
+// the times, and every rule of the format. src/bridge/preset/firebase.rs has the same rules in Rust.
 import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
 import { decodeProtectedHeader, jwtVerify } from "jose";
@@ -11,7 +11,7 @@ export const RESERVED = ["acr", "amr", "at_hash", "aud", "auth_time", "azp", "cn
 
 const MEMBERS = new Set(["iss", "sub", "aud", "iat", "exp", "uid", "tenant_id", "claims"]);
 
-/** Gives the token's claims, or throws naming the first rule that is broken. */
+/** Returns the token's claims, or throws with the name of the first broken rule. */
 export async function checkCustomToken(token, account) {
   assert.equal(decodeProtectedHeader(token).typ, "JWT", "typ");
   const key = createPublicKey(account.private_key);

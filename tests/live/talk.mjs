@@ -1,7 +1,10 @@
-// A talk with a program over TCP, in text.
+// A text conversation with a program over TCP.
 import { connect } from "node:net";
 
-/** Connects; gives `say(text)`, `hear(pattern)`, which waits for a match and forgets what came before its end, and `end()`. */
+/**
+ * Connects; returns `say(text)`, `hear(pattern)`, which waits for a match and drops everything up to its end, and
+ * `end()`.
+ */
 export function talk(port) {
   const socket = connect(port, "127.0.0.1").setEncoding("utf8").setTimeout(20_000);
   let came = "";

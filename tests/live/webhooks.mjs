@@ -1,4 +1,4 @@
-// A receiver of webhooks, and a hook before sign-ins, both held to the library of Standard Webhooks.
+// A receiver of webhooks and of a hook before sign-ins; the Standard Webhooks library verifies both.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -6,7 +6,7 @@ import { Webhook } from "standardwebhooks";
 
 import { check } from "./harness.mjs";
 
-/** Listens from now on and lets everybody in; gives what to ask when all else was done. */
+/** Listens, and allows every sign-in. Returns the checks to run after everything else. */
 export async function receiver(port, secretFile) {
   const webhook = new Webhook(readFileSync(secretFile, "utf8").trim());
   const taken = [];
@@ -22,7 +22,7 @@ export async function receiver(port, secretFile) {
 
   function take(path, body, headers) {
     const message = webhook.verify(body, headers);
-    // While it is fresh, so that its age is not the reason.
+    // Checked while the message is fresh, so that its age is not the reason for a refusal.
     if (!refuses(`${body} `, headers)) wrong.push(`another body passes: ${body}`);
     if (!refuses(body, { ...headers, "webhook-id": `${headers["webhook-id"]}x` })) wrong.push(`another id passes: ${body}`);
     const old = String(Number(headers["webhook-timestamp"]) - 600);

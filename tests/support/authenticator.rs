@@ -1,12 +1,12 @@
-//! A passkey in software: whole WebAuthn ceremonies without a browser.
+//! A software passkey: complete WebAuthn ceremonies without a browser.
 //!
-//! It plays authenticator and browser together. It takes the options as our server answers them and gives what
-//! `PublicKeyCredential.toJSON()` gives. Everything that an attacker (or a strange device) could send otherwise has a
-//! knob: fields for honest variety, [`Hooks`] for hostile bytes. Hooks run *before* signing, so a hostile message
-//! carries a good signature over itself, as an attacker with an own authenticator would make it.
+//! It plays authenticator and browser together: it takes the options as our server sends them and returns what
+//! `PublicKeyCredential.toJSON()` returns. Everything that an attacker (or a strange device) could send differently can
+//! be set: fields for honest variety, [`Hooks`] for hostile bytes. Hooks run *before* signing, so a hostile message
+//! carries a valid signature over itself, like one made by an attacker's own authenticator.
 //!
-//! The integration tests and the benches share this file by `#[path]`, so it depends on aws-lc-rs, base64 and serde_json
-//! only. A signature costs about 20 µs with ES256.
+//! The integration tests and the benches share this file by `#[path]`, so it depends only on aws-lc-rs, base64 and
+//! serde_json. A signature costs about 20 µs with ES256.
 //!
 //! ```ignore
 //! let mut passkey = Authenticator::new("https://id.example");
@@ -30,7 +30,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-/// The kinds of key our server offers.
+/// The kinds of key that our server accepts.
 pub enum Key {
     Es256(EcdsaKeyPair),
     Es384(EcdsaKeyPair),
@@ -39,12 +39,12 @@ pub enum Key {
 
 /// A change to bytes.
 pub type BytesHook = Box<dyn Fn(Vec<u8>) -> Vec<u8> + Send + Sync>;
-/// A change to text, which may become something else.
+/// A change to text, which may become invalid UTF-8.
 pub type TextHook = Box<dyn Fn(String) -> Vec<u8> + Send + Sync>;
 /// A change to JSON.
 pub type JsonHook = Box<dyn Fn(&mut Value) + Send + Sync>;
 
-/// Changes to a message before it is signed. Each takes the honest form and gives what is sent.
+/// Changes to a message before it is signed. Each takes the honest form and returns what is sent.
 #[derive(Default)]
 pub struct Hooks {
     /// The text of `clientDataJSON`; bytes, because it may become invalid UTF-8.
@@ -73,14 +73,14 @@ pub struct Authenticator {
     /// Taken from the options by `create`; sent by `get`.
     pub user_handle: Option<Vec<u8>>,
     pub aaguid: [u8; 16],
-    /// Of the last message, and what `get` adds before the next. A step of 0 is a synchronised passkey.
+    /// The counter of the last message, and what `get` adds before the next. A step of 0 means a synchronised passkey.
     pub counter: u32,
     pub counter_step: u32,
     pub user_present: bool,
     pub user_verified: bool,
     pub backup_eligible: bool,
     pub backup_state: bool,
-    /// More bits to set in the flags.
+    /// Additional bits to set in the flags.
     pub extra_flags: u8,
     /// Bits to clear in the flags.
     pub cleared_flags: u8,
@@ -94,7 +94,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// An ES256 passkey of a platform, not synchronised, with user verification, at the RP of the options.
+    /// An ES256 platform passkey, not synchronised, with user verification, at the RP of the options.
     pub fn new(origin: &str) -> Self {
         Self::with_key(origin, Key::es256())
     }
@@ -125,7 +125,7 @@ impl Authenticator {
         }
     }
 
-    /// As most passkeys of today are: backed up, and with a counter that stays 0.
+    /// Like most passkeys today: backed up, and with a counter that stays 0.
     pub fn synchronised(origin: &str) -> Self {
         Self { backup_eligible: true, backup_state: true, counter_step: 0, ..Self::new(origin) }
     }
@@ -133,7 +133,7 @@ impl Authenticator {
     /// Answers `navigator.credentials.create({publicKey: options})`.
     ///
     /// # Panics
-    /// When the options lack `challenge`, `rp.id` or `user.id`: then they are what the test should look at.
+    /// When the options lack `challenge`, `rp.id` or `user.id`: the test should then look at them.
     pub fn create(&mut self, options: &Value) -> Value {
         self.user_handle = Some(decode(&options["user"]["id"]));
         let client_data = self.client_data("webauthn.create", &options["challenge"]);
@@ -157,7 +157,7 @@ impl Authenticator {
     /// Answers `navigator.credentials.get({publicKey: options})`.
     ///
     /// # Panics
-    /// When the options lack `challenge` or `rpId`, or allow other credentials only: a browser would show an error.
+    /// When the options lack `challenge` or `rpId`, or allow only other credentials: a browser would show an error.
     pub fn get(&mut self, options: &Value) -> Value {
         let allowed = options["allowCredentials"].as_array().map(Vec::as_slice).unwrap_or_default();
         let own = |entry: &Value| decode(&entry["id"]) == self.credential_id;
@@ -165,7 +165,7 @@ impl Authenticator {
         self.get_uninvited(options)
     }
 
-    /// As [`Self::get`], although the options may not allow this credential.
+    /// [`Self::get`], even if the options do not allow this credential.
     pub fn get_uninvited(&mut self, options: &Value) -> Value {
         self.counter = self.counter.wrapping_add(self.counter_step);
         let client_data = self.client_data("webauthn.get", &options["challenge"]);
@@ -250,7 +250,7 @@ impl Key {
         Self::rsa(rsa::KeySize::Rsa2048)
     }
 
-    /// An RSA key of any size: our server takes 2048 bits only.
+    /// An RSA key of any size; our server accepts only 2048 bits.
     pub fn rsa(size: rsa::KeySize) -> Self {
         Self::Rs256(Box::new(RsaKeyPair::generate(size).expect("a key")))
     }
@@ -324,7 +324,7 @@ pub fn encode(bytes: &[u8]) -> String {
 /// The bytes of a base64url string.
 ///
 /// # Panics
-/// When it is none.
+/// When the text is not valid base64url.
 pub fn decode(text: &Value) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text.as_str().expect("a string")).expect("base64url")
 }
@@ -340,7 +340,7 @@ fn apply(hook: Option<&BytesHook>, bytes: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// A CBOR writer that writes entries in the order given and repeats what it is told to repeat.
+/// A CBOR writer that keeps the order of entries and repeats those that are given twice.
 pub mod cbor {
     fn head(major: u8, argument: u64) -> Vec<u8> {
         let bytes = argument.to_be_bytes();

@@ -3,7 +3,9 @@
 //   {"origin": "https://localhost:…", "user": "<id>", "groups": […], "tokens": {"<bridge>": "<token>", …},
 //    "accessToken": "…", "idToken": "…", "otherSide": {"<bridge>": "what its page tells to paste", …}}
 //
-// A bridge whose name ends in `-brief` is minted first: its token is over when the verifiers look at it, or soon will be.
+// A bridge whose name ends in `-brief` is minted first: its token has expired when the verifiers look at it, or soon
+// will.
+//
 // WORK is the folder of the run, ORIGIN the server, PASSMINT its binary.
 import { X509Certificate, createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -15,19 +17,19 @@ import { passmint, work } from "../live/program.mjs";
 
 const { ORIGIN: origin } = process.env;
 const config = join(work, "passmint.toml");
-// Where the page of each target has what goes to the other side.
+// Where each target's page has what goes to the other side.
 const places = { kubernetes: "The API server", minio: "The environment of minio", vault: "Vault" };
-// Names that the examples in the docs give groups of their targets.
+// Names of the targets' groups in the docs' examples.
 const groups = ["k8s-readers", "vault-people", "staff"];
 
-/** The flag by which Chromium takes the certificate of this run, and no other that it does not know. */
+/** Returns the flag that makes Chromium trust this run's certificate, and no other unknown one. */
 function trusting() {
   const { publicKey } = new X509Certificate(readFileSync(join(work, "tls.pem")));
   const digest = createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64");
   return `--ignore-certificate-errors-spki-list=${digest}`;
 }
 
-/** The body of an answer that is wanted to be good. */
+/** Returns the body of a successful answer; throws on any other. */
 function good({ status, body }, what) {
   if (status !== 200) throw new Error(`${what}: HTTP ${status} ${JSON.stringify(body)}`);
   return body;

@@ -1,4 +1,4 @@
-//! The decision about one connection to NATS, and the answer to its server.
+//! The decision about a connection to NATS, and the answer to its server.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::web::caller::Network;
 use crate::web::error::{Failure, Kind};
 use crate::web::limits::Limits;
 
-/// What questions are answered with.
+/// What is needed to answer requests.
 #[derive(Clone)]
 pub struct Desk {
-    /// Verifies access tokens and finds who holds them.
+    /// Verifies access tokens and finds their holders.
     pub guard: Guard,
     /// The bridges.
     pub bridges: Arc<Bridges>,
@@ -35,8 +35,8 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// The answer to a question that came for a bridge; none where it is no question, or the bridge is gone: then NATS refuses
-    /// the connection by itself.
+    /// Answers a request that arrived for a bridge; `None` if it is not a valid request, or the bridge is gone: NATS
+    /// then refuses the connection by itself.
     pub async fn answer(&self, bridge: &str, payload: &[u8]) -> Option<Vec<u8>> {
         let now = self.clock.now();
         let asked = match Asked::read(payload, now) {
@@ -67,10 +67,10 @@ impl Desk {
     }
 
     async fn decide(&self, bridge: &str, asked: &Asked, now: Time) -> Result<BridgeToken, Failure> {
-        // No bucket of the network's: the address is the one that NATS sees, and behind a balancer everybody has the same, so that
-        // whoever knocks with junk would keep all others out. Junk costs a look at one signature, a genuine token of
-        // a session that has ended one question of the database; a line answers so many questions at a time and no more; and what
-        // is minted is counted by its person.
+        // No limit by network: the address is the one that NATS sees, which is the same for everybody behind a load
+        // balancer, so one sender of invalid requests would lock out all others. An invalid token costs the
+        // verification of one signature; a genuine token of a session that has ended costs one database query; a line
+        // answers a limited number of requests at a time; and minted tokens are counted by person.
         let ready = self.bridges.find(bridge).ok_or(BridgeError::Unknown)?;
         let token = asked.token.as_ref().ok_or_else(|| {
             Failure::new(Kind::InvalidToken, "The connection has no access token as its token or password.")
@@ -112,7 +112,7 @@ impl Desk {
             audience: &audience,
             act: identity.act(),
             inputs: None,
-            // No connection outlives the token that opened it.
+            // No connection may outlive the token that opened it.
             longest: Some(Duration::seconds(access.exp - now.timestamp())),
         };
         Ok(self.bridges.nats_user(bridge, &request, &asked.user, now).await?)
@@ -120,7 +120,7 @@ impl Desk {
 }
 
 impl Bridges {
-    /// The JWT of a user of NATS, bound to the key that a server made for the connection.
+    /// The JWT of a NATS user, bound to the key that the server created for the connection.
     async fn nats_user(
         &self,
         name: &str,

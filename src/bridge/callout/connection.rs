@@ -1,6 +1,7 @@
-//! One connection to a NATS: opened, proven, subscribed, and kept while there are questions.
+//! One connection to a NATS server: opened, authenticated, subscribed, and kept while requests arrive.
 //!
-//! What must always hold: nothing that came before TLS is believed after it; and a server that falls silent is left.
+//! What must always hold: nothing that was received before TLS is trusted after it; and a connection to a server that
+//! stops responding is dropped.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,40 +16,40 @@ use super::{Address, Identity};
 use crate::outbound::stream::Stream;
 use crate::outbound::{Outbound, OutboundError};
 
-/// Longest time from nothing to a subscription.
+/// The time limit from connecting to the subscription.
 const OPENING: Duration = Duration::from_secs(10);
-/// Longest time for one thing that we say.
+/// The time limit for sending one command.
 const SAYING: Duration = Duration::from_secs(5);
-/// How often a server is asked whether it is there; unanswered twice, it is not.
+/// How often the server is pinged. After two unanswered pings it counts as gone.
 const PINGS: Duration = Duration::from_secs(20);
-/// Questions that are answered at the same time; more wait.
+/// The maximum number of requests that are answered at the same time; more wait.
 const AT_ONCE: usize = 64;
 
-/// Why there is no connection any more.
+/// Why the connection ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// It cannot be reached.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
-    /// It is something else.
+    /// It does not speak the NATS protocol.
     #[error(transparent)]
     NotNats(#[from] NotNats),
-    /// It takes no keys: there is no user with one in its configuration.
+    /// It accepts no keys: its configuration has no user with one.
     #[error("it asks for no key: put the user into its configuration, as `passmint bridges show` prints it")]
     NoNonce,
-    /// TLS was asked for and is not there.
+    /// TLS is required but not available.
     #[error("it does not speak TLS: `nats://` connects without it, to private addresses only")]
     NoTls,
-    /// Something was said between `INFO` and TLS.
+    /// Something was received between `INFO` and TLS.
     #[error("somebody spoke before TLS")]
     Injected,
-    /// It refuses us.
+    /// It refused the connection.
     #[error("it refuses: {0}")]
     Refused(String),
-    /// It broke off.
+    /// It closed the connection.
     #[error("it ended the connection")]
     Closed,
-    /// It fell silent.
+    /// It stopped responding.
     #[error("it does not answer in time")]
     Silent,
     /// The connection broke.
@@ -56,14 +57,14 @@ pub enum ConnectionError {
     Io(#[from] std::io::Error),
 }
 
-/// A connection that listens for questions.
+/// A connection that is subscribed to requests.
 pub struct Connection {
     stream: Box<dyn Stream>,
     read: Vec<u8>,
 }
 
 impl Connection {
-    /// Connects, proves who we are, and asks for the questions.
+    /// Connects, authenticates, and subscribes to requests.
     ///
     /// # Errors
     /// [`ConnectionError`].
@@ -89,10 +90,10 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Answers questions until the connection ends. An answer of `None` is none.
+    /// Answers requests until the connection ends. `None` sends no answer.
     ///
     /// # Errors
-    /// Always: why it ended.
+    /// Always, with the reason why it ended.
     pub async fn serve<F>(mut self, answer: impl Fn(Vec<u8>) -> F) -> ConnectionError
     where
         F: Future<Output = Option<Vec<u8>>> + Send + 'static,
@@ -110,7 +111,7 @@ impl Connection {
     where
         F: Future<Output = Option<Vec<u8>>> + Send + 'static,
     {
-        // Dropped with the connection, and every answer under way with it.
+        // Dropped with the connection, together with every answer in progress.
         let mut answers = JoinSet::new();
         let mut pings = interval(PINGS);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -143,7 +144,7 @@ impl Connection {
         }
     }
 
-    /// The next thing said. May be dropped half-way: what was read stays.
+    /// The next protocol message. Cancel-safe: what was read stays.
     async fn next(&mut self) -> Result<Said, ConnectionError> {
         loop {
             if let Some(said) = wire::take(&mut self.read)? {
@@ -175,7 +176,7 @@ impl Connection {
     }
 }
 
-/// What a server says first, before TLS. Whatever comes after it in the same breath was said by somebody else.
+/// The first message of a server, before TLS. Anything received together with it did not come from the server.
 async fn greeting(stream: &mut TcpStream) -> Result<Info, ConnectionError> {
     let mut read = Vec::new();
     loop {

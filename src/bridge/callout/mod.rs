@@ -1,10 +1,11 @@
-//! Auth callout of NATS: its server asks about every connection on a subject of its own, and we answer.
+//! Auth callout of NATS: its server asks about every connection on a special subject, and we answer.
 //!
-//! [`service`] keeps a connection to the NATS of each bridge of that kind ([`connection`], [`wire`]), [`request`] reads what its
-//! server asks, [`answer`] decides and answers.
+//! [`service`] keeps a connection to the NATS server of each bridge of that kind ([`connection`], [`wire`]),
+//! [`request`] reads the requests, and [`answer`] decides and answers.
 //!
-//! What must always hold: a question counts only with the signature of the server that it names; an answer is bound to that
-//! server and to the key that it made for the one connection; and of a refusal NATS learns no more than a caller over HTTP.
+//! What must always hold: a request counts only with the signature of the server that it names; an answer is bound to
+//! that server and to the key that it created for this one connection; and a refusal tells NATS no more than it would
+//! tell a caller over HTTP.
 //!
 //! Source: docs.nats.io, "Auth Callout", and nats-server's `server/auth_callout.go`, 2.10 and later.
 
@@ -19,19 +20,19 @@ use url::{Host, Url};
 
 pub use self::identity::Identity;
 
-/// Where a NATS is.
+/// The address of a NATS server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// Its host.
     pub host: Host<String>,
     /// Its port.
     pub port: u16,
-    /// Whether TLS is asked for; without it only a private address is gone to.
+    /// Whether to use TLS. Without it, only a private address is allowed.
     pub encrypted: bool,
 }
 
 impl Address {
-    /// Reads `tls://host[:port]` or `nats://host[:port]`; `None` for anything else. The usual port is 4222.
+    /// Parses `tls://host[:port]` or `nats://host[:port]`; `None` for anything else. The default port is 4222.
     pub fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let encrypted = match url.scheme() {

@@ -1,7 +1,7 @@
-//! What a server of NATS asks: a JWT of its own about one connection.
+//! The authorization request of a NATS server: a JWT of its own about one connection.
 //!
-//! What must always hold: the question is signed by the server that it names, is meant for whoever answers callouts, and is
-//! not over. That only servers write on the subject, NATS itself sees to.
+//! What must always hold: the request is signed by the server that it names, is intended for the callout service, and
+//! has not expired. NATS itself ensures that only servers can publish on the subject.
 
 use std::net::IpAddr;
 
@@ -15,37 +15,37 @@ use crate::clock::Time;
 use crate::domain::secret::Secret;
 use crate::domain::strict_json::parse_object;
 
-/// Whom a question is for.
+/// The audience of a request.
 const AUDIENCE: &str = "nats-authorization-request";
-/// Seconds that clocks may differ.
+/// Tolerated difference between clocks, in seconds.
 const LEEWAY: i64 = 30;
 
-/// A question, verified.
+/// A verified authorization request.
 #[derive(Debug)]
 pub struct Asked {
     /// The server, `N…`.
     pub server: String,
-    /// The key that it made for the connection, `U…`.
+    /// The key that it created for the connection, `U…`.
     pub user: String,
-    /// What the connection came with as its token or password.
+    /// The token or password that the connection sent.
     pub token: Option<Secret<String>>,
-    /// Where the connection comes from.
+    /// The address of the connecting client.
     pub host: Option<IpAddr>,
 }
 
-/// Why a question is not answered.
+/// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoQuestion {
-    /// No JWT of NATS.
+    /// It is not a NATS JWT.
     #[error("it is no JWT of NATS")]
     Form,
-    /// The signature is not of the server that it names.
+    /// It is not signed by the server that it names.
     #[error("it is not signed by the server that it names")]
     Signature,
-    /// A JWT for something else.
+    /// It is a JWT for another purpose.
     #[error("it is a JWT for something else")]
     Kind,
-    /// It is over, or of the future.
+    /// It has expired, or is not valid yet.
     #[error("it is not of this moment")]
     Time,
     /// It names no connection.
@@ -54,7 +54,7 @@ pub enum NoQuestion {
 }
 
 impl Asked {
-    /// Reads and verifies a question.
+    /// Parses and verifies a request.
     ///
     /// # Errors
     /// [`NoQuestion`].

@@ -1,4 +1,4 @@
-//! Keeps a connection for each bridge that answers a NATS, for as long as the bridge is on and unchanged.
+//! Keeps a connection for each bridge with NATS auth callout, for as long as the bridge is on and unchanged.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,27 +14,28 @@ use crate::bridge::Way;
 use crate::bridge::stored::Ready;
 use crate::outbound::Outbound;
 
-/// How often the bridges are looked at.
+/// How often the bridges are checked for changes.
 const LOOK: Duration = Duration::from_secs(1);
-/// Shortest and longest time between two tries.
+/// The shortest and longest wait between two attempts.
 const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// A connection that lived so long was one. A server that lets us in and drops us at once is not dialled each second.
+/// A connection that lasted this long counts as successful. A server that accepts and drops us at once is not dialled
+/// every second.
 const LIVED: Duration = Duration::from_secs(30);
 
-/// The keeper of the connections.
+/// Keeps the connections.
 pub struct Service {
     desk: Desk,
     outbound: Outbound,
     kept: HashMap<String, Kept>,
 }
 
-/// A connection under way, and the bridge as it was when it was begun.
+/// A connection, and the bridge as it was when the connection was started.
 struct Kept {
     of: Arc<Ready>,
     task: JoinHandle<()>,
 }
 
-/// The connection ends with whoever keeps it.
+/// The connection ends when its owner is dropped.
 impl Drop for Kept {
     fn drop(&mut self) {
         self.task.abort();
@@ -42,12 +43,12 @@ impl Drop for Kept {
 }
 
 impl Service {
-    /// No connection yet.
+    /// Starts without any connection.
     pub fn new(desk: Desk, outbound: &Outbound) -> Self {
         Self { desk, outbound: outbound.apart(), kept: HashMap::new() }
     }
 
-    /// Works until it is dropped.
+    /// Runs until it is dropped.
     pub async fn run(mut self) {
         loop {
             self.follow();
@@ -55,8 +56,8 @@ impl Service {
         }
     }
 
-    /// Ends what is for no bridge any more, or for another than it was, and begins what is missing, also what ended by a fault
-    /// of ours.
+    /// Ends connections whose bridge is gone or has changed, and starts those that are missing, including any that
+    /// ended through a fault of ours.
     fn follow(&mut self) {
         let wanted = self.desk.bridges.of_way(Way::NatsCallout);
         self.kept.retain(|name, kept| {
@@ -75,7 +76,7 @@ impl Service {
     }
 }
 
-/// One bridge's line to its NATS.
+/// The connection of one bridge to its NATS server.
 struct Line {
     desk: Desk,
     outbound: Outbound,
@@ -83,11 +84,11 @@ struct Line {
 }
 
 impl Line {
-    /// Connects, answers, and connects again, later each time it fails.
+    /// Connects, answers, and reconnects, with a longer wait after each failure.
     async fn keep(self) {
         let name = self.ready.bridge.name();
         let connected = metrics::gauge!("passmint_nats_connected", "bridge" => name.to_owned());
-        // Also when the task is dropped.
+        // Also if the task is dropped.
         let _down = Down(connected.clone());
         let (mut wait, mut told) = (Duration::ZERO, String::new());
         loop {
@@ -108,7 +109,7 @@ impl Line {
                 Err(error) => error,
             };
             connected.set(0.0);
-            // The same words once, not at every try.
+            // The same reason is logged once, not for every attempt.
             let words = error.to_string();
             if words != told {
                 tracing::warn!(bridge.name = name, reason = words, "no connection to NATS; it is tried again");
@@ -123,13 +124,13 @@ impl Line {
         let bridge = &self.ready.bridge;
         let address = bridge.url().and_then(Address::parse);
         let identity = bridge.plan().nats.as_ref().and_then(Identity::of);
-        // A bridge of this kind is not made without both.
+        // A bridge of this kind cannot exist without both.
         let (Some(address), Some(identity)) = (address, identity) else { return Err(ConnectionError::Closed) };
         Connection::open(&self.outbound, &address, &identity).await
     }
 }
 
-/// How long to wait after a try that lasted so long, when the wait before it was `last`.
+/// The wait after an attempt that lasted this long, if the wait before it was `last`.
 fn next_wait(last: Duration, lasted: Duration) -> Duration {
     if lasted >= LIVED { WAIT.0 } else { (last * 2).clamp(WAIT.0, WAIT.1) }
 }

@@ -1,35 +1,35 @@
-//! The client protocol of NATS, as far as a subscriber that answers needs it.
+//! The NATS client protocol, as far as a subscriber that answers requests needs it.
 //!
-//! Source: docs.nats.io, "Client Protocol". Lines end with CR LF; verbs are written in any case; a message is a line and as
-//! many bytes as it says.
+//! Source: docs.nats.io, "Client Protocol". Lines end with CR LF; verbs are case-insensitive; a message is a line
+//! followed by the number of bytes that the line states.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Identity;
 
-/// Longest line: what a server says of itself names every server of its cluster.
+/// Maximum length of a line: the `INFO` of a server names every server of its cluster.
 const MOST_LINE: usize = 32 * 1024;
-/// Largest message that is read: a question is a JWT with another one in it.
+/// Maximum size of a message: a request is a JWT that contains another one.
 pub const MOST_MESSAGE: usize = 64 * 1024;
-/// What questions come on.
+/// The subject of authorization requests.
 pub const SUBJECT: &str = "$SYS.REQ.USER.AUTH";
-/// Of all who listen under this name, one is asked.
+/// The queue group: each request is sent to one of its members.
 const QUEUE: &str = "passmint";
 
-/// What a server says of itself.
+/// What a server announces about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Info {
-    /// What is to be signed.
+    /// The nonce to sign.
     pub nonce: Option<String>,
-    /// Whether it goes on under TLS alone.
+    /// Whether it requires TLS.
     pub tls_required: bool,
-    /// Whether it can.
+    /// Whether it supports TLS.
     pub tls_available: bool,
 }
 
-/// One thing that a server says.
+/// A protocol message of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// `INFO`
@@ -49,18 +49,18 @@ pub enum Said {
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Where the answer goes.
+    /// The subject for the answer.
     pub reply: Option<String>,
     /// Its content, without headers.
     pub payload: Vec<u8>,
 }
 
-/// What is none of the protocol.
+/// Something that is not the NATS protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it does not speak the protocol of NATS")]
 pub struct NotNats;
 
-/// Takes the first thing said out of what was read; `None` while it is not complete.
+/// Takes the first protocol message from what was read; `None` while it is incomplete.
 ///
 /// # Errors
 /// [`NotNats`].
@@ -130,7 +130,7 @@ fn message(line: &Line, read: &mut Vec<u8>, start: usize) -> Result<Option<Said>
     Ok(Some(Said::Message(message)))
 }
 
-/// What we say first: who we are, and the proof of it.
+/// Our first message: who we are, and the proof of it.
 pub fn connect(identity: &Identity, nonce: &str, encrypted: bool) -> Vec<u8> {
     let said = json!({
         "verbose": false, "pedantic": false, "tls_required": encrypted, "nkey": identity.public(),
@@ -140,12 +140,12 @@ pub fn connect(identity: &Identity, nonce: &str, encrypted: bool) -> Vec<u8> {
     format!("CONNECT {said}\r\nPING\r\n").into_bytes()
 }
 
-/// Asks for the questions.
+/// Subscribes to authorization requests.
 pub fn subscribe() -> Vec<u8> {
     format!("SUB {SUBJECT} {QUEUE} 1\r\nPING\r\n").into_bytes()
 }
 
-/// An answer.
+/// Publishes an answer.
 pub fn publish(subject: &str, payload: &[u8]) -> Vec<u8> {
     let mut said = format!("PUB {subject} {}\r\n", payload.len()).into_bytes();
     said.extend_from_slice(payload);
@@ -153,7 +153,7 @@ pub fn publish(subject: &str, payload: &[u8]) -> Vec<u8> {
     said
 }
 
-/// Another program's words as a log may show them.
+/// Text from another program, escaped for a log.
 fn printable(text: &str) -> String {
     text.trim_matches('\'').chars().take(200).flat_map(char::escape_default).collect()
 }

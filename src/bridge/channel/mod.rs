@@ -1,7 +1,7 @@
-//! Signatures for sockets and channels, as Pusher's client libraries ask for them.
+//! Signatures for sockets and channels, as Pusher's client libraries request them.
 //!
-//! What must always hold: what is signed is put together of a socket's id, a channel's name and a document, between colons;
-//! neither of the first two can hold a colon ([`names`]), so one signature never stands for two things.
+//! What must always hold: the signed string consists of a socket ID, a channel name and a document, separated by
+//! colons; neither of the first two can contain a colon ([`names`]), so a signature never has two meanings.
 //!
 //! Source: pusher.com/docs/channels/library_auth_reference/auth-signatures.
 
@@ -18,21 +18,21 @@ use crate::clock::Time;
 use crate::domain::text::hex;
 use crate::tokens::MintError;
 
-/// What is signed for.
+/// What the signature is for.
 #[derive(Clone, Copy, Debug)]
 pub enum Asked<'a> {
-    /// To subscribe to a channel.
+    /// Subscribing to a channel.
     Channel(Channel<'a>),
-    /// To be this person on a connection.
+    /// Authenticating the person on a connection.
     User,
 }
 
-/// A signature, and what was signed with it.
+/// A signature, and the data that was signed with it.
 #[derive(Clone, Debug)]
 pub struct Signed {
     /// `key:signature`
     pub auth: String,
-    /// What is told of the person: to a presence channel, and about a connection.
+    /// The person's data, for a presence channel or a connection.
     pub told: Option<String>,
     /// For the audit trail.
     pub minted: BridgeToken,
@@ -44,7 +44,7 @@ pub fn sign(secret: &[u8], text: &str) -> String {
 }
 
 impl Bridges {
-    /// Signs for a socket, when the bridge's rule permits the request and the channel is one of the person's.
+    /// Signs for a socket, if the bridge's rule permits the request and the channel is one of the person's.
     ///
     /// # Errors
     /// [`BridgeError`]; [`BridgeError::Channel`] for somebody else's channel.
@@ -74,7 +74,7 @@ impl Bridges {
                 (format!("{socket}:{}{end}", channel.as_str()), told)
             }
         };
-        // A bridge of this kind is not made without a secret.
+        // A bridge of this kind cannot exist without a secret.
         let missing =
             || MintError::NoKey { usage: format!("bridge:{name}"), algorithm: crate::tokens::keys::Algorithm::HS256 };
         let secret = entry.bridge.shared_secret().ok_or_else(missing)?;
@@ -91,7 +91,7 @@ impl Bridges {
 mod tests {
     use super::*;
 
-    /// The examples of Pusher's documentation of auth signatures.
+    /// The examples in Pusher's documentation of authentication signatures.
     #[test]
     fn signatures_are_pushers() {
         let secret = b"7ad3773142a6692b25b8";

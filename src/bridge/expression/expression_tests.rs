@@ -96,7 +96,7 @@ fn attributes_have_the_kind_that_was_announced() {
     assert_eq!(evaluate("{{ user.attr('other') ? }}", &facts), Ok(None));
     let missing = EvaluationError::Missing("user.attr('other')".to_owned());
     assert_eq!(evaluate("{{ user.attr('other') }}", &facts), Err(missing));
-    // Neither a default nor `?` makes up for a value that the operator wrote otherwise than the template says.
+    // Neither a default nor `?` makes up for a value whose kind differs from what the template expects.
     for (text, name, found, wanted) in [
         ("{{ user.attr('seats') ? }}", "seats", Kind::Number, Kind::Text),
         ("{{ user.attr('plan', 'list') ?? user.groups }}", "plan", Kind::Text, Kind::List),
@@ -108,7 +108,7 @@ fn attributes_have_the_kind_that_was_announced() {
     }
 }
 
-/// What stands beside an attribute says what a sample of it has to be.
+/// What follows an attribute determines what a sample of it must be.
 #[test]
 fn the_attributes_of_an_expression_are_known_with_what_it_has_a_use_for() {
     for (text, kind, examples) in [
@@ -238,7 +238,7 @@ fn only_a_bare_fact_is_just_that_fact() {
     assert!(!is_acr("{{ 'phr' }}"));
 }
 
-/// What a person typed means itself or nothing: it never becomes a second part of a text with structure.
+/// User input is literal or refused: it never becomes a second part of a structured text.
 #[test]
 fn a_composed_text_has_the_parts_that_were_written() {
     let mut facts = sample::asking(sample::full(&[]), inputs().samples(true));

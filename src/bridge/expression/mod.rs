@@ -10,10 +10,10 @@
 //! text        = "'" … "'" or '"' … '"'                          no escapes: it ends at the next such quote
 //! ```
 //!
-//! What must always hold: an expression is read once, when it is saved, and every mistake in it is found there; its kind
-//! is then known and never changes. There are no loops, and text is put together by `tmpl` and `each` alone, whose values
-//! can hold no structure (`composition.rs`). To add a source: a `Source` and an arm in `Reader::source` ([`reader`])
-//! and `Alternative::evaluate`; filters live in `filter.rs`.
+//! What must always hold: an expression is parsed once, when it is saved, and every mistake in it is found then; its
+//! kind is then known and never changes. There are no loops, and text is composed only by `tmpl` and `each`, whose
+//! values can contain no structure (`composition.rs`). To add a source: a `Source` and an arm in `Reader::source`
+//! ([`reader`]) and `Alternative::evaluate`; filters are in `filter.rs`.
 
 mod reader;
 
@@ -49,32 +49,32 @@ enum Source {
     Tmpl(Composition, Vec<Alternative>),
 }
 
-/// An attribute that an expression asks for.
+/// An attribute that an expression uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributeUse<'a> {
     /// Its name.
     pub name: &'a str,
-    /// What it must be.
+    /// The expected kind.
     pub kind: Kind,
-    /// Texts of it that the expression has a use for; none where it has one for any.
+    /// Values of it that the expression accepts; empty if it accepts any.
     pub examples: Vec<&'a str>,
 }
 
 /// What is wrong with an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExpressionProblem {
-    /// Braces that are not the whole string.
+    /// Braces that do not enclose the whole string.
     #[error("`{{{{ … }}}}` must be the whole value: nothing is pasted into text")]
     StrayBraces,
-    /// Longer than an expression needs to be.
+    /// Longer than any expression needs to be.
     #[error("an expression is at most {MAX_BYTES} bytes")]
     TooLong,
-    /// Something the grammar does not have here.
+    /// Something that the grammar does not allow here.
     #[error("expected {expected} at character {at}")]
     Syntax {
         /// Position inside the braces, counted from 0.
         at: usize,
-        /// What could stand there.
+        /// What was expected there.
         expected: &'static str,
     },
     /// A name outside the closed list.
@@ -89,13 +89,13 @@ pub enum ExpressionProblem {
     /// A kind that no attribute can have.
     #[error("an attribute is `'text'`, `'number'`, `'flag'` or `'list'`, and not `'{0}'`")]
     AttributeKind(String),
-    /// A composed text whose places and values differ in number, or with a value that is no text.
+    /// A composed text whose numbers of placeholders and values differ, or with a value that is not text.
     #[error("`tmpl` takes a text with `{{}}`, and for each of them one value that is text")]
     Tmpl,
     /// A filter problem.
     #[error(transparent)]
     Filter(#[from] FilterProblem),
-    /// A filter that does not take what stands before it.
+    /// A filter that does not accept what precedes it.
     #[error("filter {position} does not take {}", kind.as_str())]
     FilterKind {
         /// Counted from 1 in its alternative.
@@ -103,7 +103,7 @@ pub enum ExpressionProblem {
         /// What it was given.
         kind: Kind,
     },
-    /// Alternatives whose kinds differ: the claim's type would depend on the user.
+    /// Alternatives of different kinds: the claim's type would depend on the user.
     #[error("the sides of `??` differ: {} and {}", .0.as_str(), .1.as_str())]
     Mixed(Kind, Kind),
 }
@@ -111,20 +111,20 @@ pub enum ExpressionProblem {
 /// Why an expression has no value for this sign-in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluationError {
-    /// Nothing there, and neither `??` nor `?` says what then.
+    /// The value is missing, and there is neither `??` nor `?`.
     #[error("`{0}` is missing")]
     Missing(String),
-    /// A fact beyond the size of any fact.
+    /// A fact longer than any fact may be.
     #[error("`{0}` is too long")]
     TooLong(String),
-    /// An attribute of another kind than the template expects: an operator wrote one or the other by mistake.
+    /// An attribute of another kind than the template expects: an operator made a mistake in one of them.
     #[error("`{name}` is {} of this person, and the template takes {}", found.as_str(), wanted.as_str())]
     AttributeKind {
         /// As the template names it.
         name: String,
-        /// What it is.
+        /// The kind it has.
         found: Kind,
-        /// What it should be.
+        /// The kind it should have.
         wanted: Kind,
     },
     /// A filter failed.
@@ -133,7 +133,7 @@ pub enum EvaluationError {
 }
 
 impl Expression {
-    /// Reads a template's string: `Ok(None)` when it holds no braces and is plain text.
+    /// Parses a string of a template: `Ok(None)` if it contains no braces and is plain text.
     ///
     /// # Errors
     /// Any mistake, see [`ExpressionProblem`].
@@ -155,27 +155,27 @@ impl Expression {
         self.kind
     }
 
-    /// Whether a missing value is left out (`?`) instead of failing.
+    /// Whether a missing value is omitted (`?`) instead of causing an error.
     pub const fn is_optional(&self) -> bool {
         self.optional
     }
 
-    /// Whether this is exactly one fact, unfiltered, without a default.
+    /// Whether it is exactly this fact, without filters or a default.
     pub fn is_just(&self, fact: Fact) -> bool {
         matches!(&*self.alternatives, [Alternative { source: Source::Fact(found), filters }]
             if *found == fact && filters.is_empty())
     }
 
-    /// Whether it can only be an identifier of one user: no literal, no fact outside `identifying`, and nothing that
-    /// makes two users one.
+    /// Whether it can only be an identifier of a single user: no literal, no fact outside `identifying`, and nothing
+    /// that could map two users to the same value.
     pub fn is_only_of(&self, identifying: &[Fact]) -> bool {
         let mut sources: Vec<&str> = self.alternatives.iter().flat_map(Alternative::links).collect();
         sources.dedup();
-        // The ids of two sources may be the same text for two people.
+        // The IDs of two sources may be the same text for two different people.
         sources.len() <= 1 && self.alternatives.iter().all(|alternative| alternative.is_only_of(identifying))
     }
 
-    /// Whether a person, a client or a device may choose what it says, beyond choosing among values written here.
+    /// Whether a person, a client or a device can choose its value, other than from values that are written in it.
     pub fn is_chosen(&self) -> bool {
         self.alternatives.iter().any(Alternative::is_chosen)
     }
@@ -190,12 +190,12 @@ impl Expression {
         self.alternatives.iter().flat_map(Alternative::attributes)
     }
 
-    /// Whether it asks for any fact that `wanted` says.
+    /// Whether it uses any fact for which `wanted` is true.
     pub fn asks_for(&self, wanted: fn(Fact) -> bool) -> bool {
         self.alternatives.iter().any(|alternative| alternative.asks_for(wanted))
     }
 
-    /// The value for one sign-in; `Ok(None)` = leave it out.
+    /// The value for one sign-in; `Ok(None)` means that it is omitted.
     ///
     /// # Errors
     /// See [`EvaluationError`].
@@ -224,14 +224,14 @@ impl Alternative {
         }
     }
 
-    /// One value alone may be composed: `tmpl('{}{}', a, b)` of two users could be the same text.
+    /// Only a single value may be composed: `tmpl('{}{}', a, b)` could be the same text for two users.
     fn is_only_of(&self, identifying: &[Fact]) -> bool {
         self.filters.iter().all(Filter::keeps_apart)
             && match &self.source {
                 Source::Fact(fact) => identifying.contains(fact),
-                // Ids elsewhere may differ by case alone.
+                // External IDs may differ only in case.
                 Source::Link(_) => !self.filters.contains(&Filter::Lower),
-                // Whoever writes attributes may give two users the same.
+                // Whoever writes attributes may give two users the same value.
                 Source::Attribute { .. } | Source::Input { .. } | Source::Literal(_) => false,
                 Source::Tmpl(_, values) => matches!(&**values, [value] if value.is_only_of(identifying)),
             }
@@ -263,7 +263,7 @@ impl Alternative {
         }
     }
 
-    /// Texts that the filters let through, as far as they are those of the source.
+    /// Texts of the source that the filters accept, up to the first filter that rewrites them.
     fn examples(&self) -> Vec<&str> {
         let decides = |filter: &&Filter| filter.rewrites() || !filter.examples().is_empty();
         self.filters.iter().find(decides).map(Filter::examples).unwrap_or_default()
@@ -297,7 +297,8 @@ impl Alternative {
 }
 
 impl Alternative {
-    /// Refuses an attribute of another kind than was announced when the template was saved. All else is always of its kind.
+    /// Refuses an attribute of another kind than was expected when the template was saved. All other values always have
+    /// their kind.
     fn require_kind(&self, found: Option<&Datum>) -> Result<(), EvaluationError> {
         match (&self.source, found.map(Datum::kind)) {
             (Source::Attribute { kind, .. }, Some(found)) if found != *kind => {
@@ -307,7 +308,7 @@ impl Alternative {
         }
     }
 
-    /// The text with its values; missing when one of them is.
+    /// The text with its values; missing if one of them is missing.
     fn compose(
         &self,
         text: &Composition,

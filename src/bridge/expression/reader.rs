@@ -1,7 +1,7 @@
-//! From the text between the braces to an [`Expression`].
+//! Parses the text between the braces into an [`Expression`].
 //!
-//! What must always hold: all of the text is read, the kind of each part is known when it is, and a mistake says where it is.
-//! The grammar is at the head of the parent.
+//! What must always hold: the whole text is read, the kind of each part is known as soon as it is read, and an error
+//! contains its position. The grammar is documented in the parent module.
 
 use super::{Alternative, Expression, ExpressionProblem, Source};
 use crate::bridge::composition::Composition;
@@ -10,7 +10,7 @@ use crate::bridge::filter::Filter;
 use crate::bridge::input::Inputs;
 use crate::domain::attributes;
 
-/// Reads left to right, never back.
+/// Reads from left to right, without going back.
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -18,7 +18,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// At the beginning of what stands between the braces.
+    /// Starts at the beginning of the text between the braces.
     pub const fn new(text: &'a str, inputs: &'a Inputs) -> Self {
         Self { text, at: 0, inputs }
     }
@@ -31,7 +31,7 @@ impl<'a> Reader<'a> {
         self.at = self.text.len() - self.rest().trim_start_matches([' ', '\t']).len();
     }
 
-    /// Takes `token` if it is next.
+    /// Consumes `token` if it is next.
     fn take(&mut self, token: &str) -> bool {
         self.skip_spaces();
         let found = self.rest().starts_with(token);
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         word
     }
 
-    /// The whole of it, to the end.
+    /// Parses the whole expression, up to the end.
     pub fn expression(mut self) -> Result<Expression, ExpressionProblem> {
         let (first, kind) = self.alternative()?;
         let mut alternatives = vec![first];

@@ -1,39 +1,42 @@
-//! What people are told about a preset: what it is for, how sure it is, and what to paste on the other side.
+//! The description of a preset for people: its purpose, how well it is tested, and what to paste into the target's
+//! configuration.
 
-/// A preset in words.
+/// The description of a preset.
 #[derive(Clone, Copy, Debug)]
 pub struct About {
     /// The target's name.
     pub title: &'static str,
-    /// Its page in `docs/bridges/`, without `.md`; presets of one family share one.
+    /// Its page in `docs/bridges/`, without `.md`; presets of one family share a page.
     pub page: &'static str,
     /// What the token is for, in one sentence.
     pub summary: &'static str,
-    /// How it is known that the target takes the token.
+    /// How it is known that the target accepts the token.
     pub verified: Verified,
-    /// How long the target may keep old keys, in minutes: a new key is published at least that long before it signs.
+    /// How long the target may cache old keys, in minutes: a new key is published for at least that long before it
+    /// signs.
     pub key_lag: i64,
-    /// A whole example: the bridge in TOML.
+    /// A complete example: the bridge in TOML.
     pub example: &'static str,
-    /// What to paste on the other side.
+    /// What to paste into the target's configuration.
     pub other_side: &'static [Snippet],
-    /// What else to know, a sentence or two each, in Markdown.
+    /// Further notes, a sentence or two each, in Markdown.
     pub notes: &'static [&'static str],
 }
 
-/// How it is known that the target takes a preset's tokens, with the version.
+/// How it is known that the target accepts a preset's tokens, with the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
-    /// `make test-live`, or by hand `make test-verifiers`, gives a minted token to the real program, or to its maker's own verifier.
+    /// `make test-live`, or manually `make test-verifiers`, passes a minted token to the real program or to its
+    /// vendor's own verifier.
     Live(&'static str),
-    /// Written after the target's source or its own documentation; not run against it.
+    /// Written according to the target's source or documentation; not run against it.
     Source(&'static str),
-    /// Not sure. Such a bridge is refused unless it says `allow_unverified = true`.
+    /// Uncertain. Such a bridge is refused unless it sets `allow_unverified = true`.
     Unverified(&'static str),
 }
 
 impl Verified {
-    /// The word for tables and programs.
+    /// The term for tables and programs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Live(_) => "live",
@@ -42,7 +45,7 @@ impl Verified {
         }
     }
 
-    /// With what.
+    /// The version or source.
     pub const fn with(self) -> &'static str {
         match self {
             Self::Live(with) | Self::Source(with) | Self::Unverified(with) => with,
@@ -50,19 +53,19 @@ impl Verified {
     }
 }
 
-/// Something to paste. `{issuer}`, `{audience}`, `{algorithm}`, `{jwks_url}`, `{nats_user}`, `{name}` and `{server}` stand for the
-/// bridge's own values.
+/// Text to paste. `{issuer}`, `{audience}`, `{algorithm}`, `{jwks_url}`, `{nats_user}`, `{name}` and `{server}` stand
+/// for the bridge's own values.
 #[derive(Clone, Copy, Debug)]
 pub struct Snippet {
     /// Where it goes.
     pub place: &'static str,
     /// The language, as Markdown has it.
     pub language: &'static str,
-    /// The text.
+    /// The language of the Markdown code block.
     pub text: &'static str,
 }
 
-/// The values that snippets name.
+/// The values that snippets use.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "each is the placeholder of its name")]
 pub struct Values<'a> {

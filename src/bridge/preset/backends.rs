@@ -1,4 +1,4 @@
-//! Services that give out tokens of their own when an administrator asks: Appwrite, InstantDB.
+//! Services that issue their own tokens at an administrator's request: Appwrite, InstantDB.
 //!
 //! Source: appwrite.io/docs/references, Users, "Create token"; instantdb.com/docs/http-api, "Custom auth".
 
@@ -10,7 +10,7 @@ use super::claim::claim;
 use super::shape::{self, Shape};
 use super::target::Lifetime;
 
-/// Appwrite's ids: at most 36 characters, the first a letter or digit.
+/// Appwrite's IDs: at most 36 characters, the first a letter or digit.
 const APPWRITE_ID: Shape = Shape {
     words: "1 to 36 letters, digits and `_.-`, the first a letter or digit",
     holds: |value| {
@@ -18,7 +18,7 @@ const APPWRITE_ID: Shape = Shape {
             && value.as_str().is_some_and(|text| text.starts_with(|first: char| first.is_ascii_alphanumeric()))
     },
 };
-/// As it is: six characters where nothing is asked for, and that can be guessed.
+/// The length of the token. By default it would be six characters, which can be guessed.
 const LENGTH: Shape = Shape {
     words: "a whole number from 32 to 128",
     holds: |value| value.as_i64().is_some_and(|length| (32..=128).contains(&length)),
@@ -77,7 +77,7 @@ await account.createSession({ userId: subject, secret: token });",
             user,
         }
     },
-    // `user_not_found`. A 400 is about how we ask: what a user's id may be was checked before.
+    // `user_not_found`. A 400 concerns our own request: the user ID was checked before.
     person_statuses: &[404],
     given: |document, answer| {
         let secret = answer.get("secret")?.as_str()?;
@@ -86,7 +86,7 @@ await account.createSession({ userId: subject, secret: token });",
     },
 };
 
-/// A user of InstantDB: by id, or by e-mail address.
+/// A user of InstantDB, by ID or by e-mail address.
 const INSTANT_USER: Shape = Shape {
     words: "a UUID in lower case, or a verified e-mail address (`{{ user.email }}`)",
     holds: |value| (shape::UUID.holds)(value) || value.as_str().is_some_and(is_address),
@@ -138,7 +138,7 @@ await db.auth.signInWithToken(token);",
         body: document.clone(),
         user: text(document.get("id").unwrap_or(&document["email"])),
     },
-    // It makes whoever is not there yet; what it refuses is the app, the credential or the request.
+    // It creates users that do not exist yet; what it refuses is the app, the credential or the request.
     person_statuses: &[],
     given: |document, answer| {
         let user = answer.get("user")?;
@@ -152,7 +152,7 @@ await db.auth.signInWithToken(token);",
     },
 };
 
-/// Enough of an address to tell it from an id: something, `@`, something.
+/// Enough of an address to distinguish it from an ID: something, `@`, something.
 fn is_address(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty() && !domain.contains('@'))
 }

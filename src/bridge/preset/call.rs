@@ -1,7 +1,7 @@
-//! A target that makes its tokens itself, and is asked for one with an administrator's credential.
+//! A target that issues its own tokens and is asked for one with an administrator's credential.
 //!
-//! What must always hold: the credential goes into one header of one request to the address of the bridge, and nowhere else;
-//! and an answer counts only when it is about the person that was asked for.
+//! What must always hold: the credential goes into one header of one request to the URL of the bridge, and nowhere
+//! else; and a response counts only if it is about the requested person.
 //!
 //! To add a target: a file of data beside this one.
 
@@ -16,47 +16,47 @@ use super::way::Way;
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
 
-/// What one kind of target demands.
+/// The requirements of one kind of target.
 #[derive(Clone, Copy, Debug)]
 pub struct CallTarget {
-    /// In words.
+    /// Its description.
     pub about: About,
-    /// Its address where the operator says nothing else; none: the operator has to.
+    /// Its default URL; `None` if the operator must set one.
     pub usual_url: Option<&'static str>,
-    /// What `audience` is: this, and in which shape.
+    /// What `audience` means, and its shape.
     pub audience: (&'static str, Shape),
-    /// Who is asked for.
+    /// The requested person.
     pub subject: Shape,
-    /// The most characters of it.
+    /// The maximum length of the subject, in characters.
     pub subject_max: usize,
-    /// How long what it gives lives; none where it does not end by itself.
+    /// The lifetime of the token; `None` if it does not expire.
     pub lifetime: Option<Lifetime>,
-    /// What a template may say, as JSON text, where the operator says nothing else.
+    /// The default claims, as JSON text.
     pub defaults: &'static str,
-    /// The rules about it.
+    /// The rules for them.
     pub claims: &'static [Claim],
-    /// The whole document of a request: the template's part, the person, the life in seconds.
+    /// The complete document of a request: the template's part, the person, the lifetime in seconds.
     pub document: fn(Map<String, Value>, String, i64) -> Map<String, Value>,
-    /// The request that such a document stands for.
+    /// The request for such a document.
     pub request: fn(audience: &str, document: &Value) -> Call,
-    /// The statuses by which it refuses the person. Any other is a fault: of ours, of its operator's, or its own.
+    /// The statuses that mean the person is refused. Any other is a fault: ours, the operator's, or the target's.
     pub person_statuses: &'static [u16],
-    /// What was asked for, in an answer to such a document; `None` for any other answer.
+    /// The token in a response to such a document; `None` for an unexpected response.
     pub given: fn(document: &Value, answer: &Map<String, Value>) -> Option<String>,
 }
 
-/// A request, but for the credential.
+/// A request, without the credential.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
-    /// What comes after the address.
+    /// The path after the base URL.
     pub path: String,
-    /// The header that holds the credential, and what stands there before it.
+    /// The header for the credential, and the prefix of its value.
     pub credential: (&'static str, &'static str),
     /// The other headers.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Value,
-    /// Whom the token will be for, as the target's client library wants to be told.
+    /// The user of the token, as the target's client library expects it.
     pub user: String,
 }
 

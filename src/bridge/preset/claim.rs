@@ -1,4 +1,5 @@
-//! A rule about one claim: where it is, what it has to be, and what it may not say; asked at the saving and at each minting.
+//! A rule for one claim: its place, its shape, and its forbidden values. Checked when a bridge is saved and at each
+//! minting.
 
 use serde_json::Value;
 
@@ -10,17 +11,18 @@ use crate::bridge::template::Template;
 /// The rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
-    /// Where: names from the top.
+    /// The path: names from the top level.
     pub path: &'static [&'static str],
-    /// What it has to be, where it is.
+    /// The required shape, if it is present.
     pub shape: Shape,
     /// Whether the target does not work without it.
     pub needed: bool,
-    /// Whether it decides what the token allows: then no text that a person, a client or a device chooses goes into it.
+    /// Whether it decides what the token allows: then it must contain no text that a person, a client or a device
+    /// chooses.
     pub rights: bool,
-    /// Whether the preset alone says it.
+    /// Whether only the preset can set it.
     pub locked: bool,
-    /// Values that give more than a user should have; only with `dangerous = true`. A `*` at one end stands for anything;
+    /// Values that grant more than a user should have; only with `dangerous = true`. A `*` at one end matches anything;
     /// `true` is the flag.
     pub powerful: &'static [&'static str],
 }
@@ -41,22 +43,22 @@ impl Claim {
         Self { rights: true, ..self }
     }
 
-    /// The preset alone says it.
+    /// Only the preset can set it.
     pub const fn locked(self) -> Self {
         Self { locked: true, ..self }
     }
 
-    /// These values are only for those who mean it.
+    /// These values require `dangerous = true`.
     pub const fn powerful(self, powerful: &'static [&'static str]) -> Self {
         Self { powerful, rights: true, ..self }
     }
 
-    /// Where it is, in messages.
+    /// Its place, for messages.
     pub fn place(&self) -> String {
         self.path.join(".")
     }
 
-    /// The first powerful value in what stands there.
+    /// The first powerful value in `value`.
     pub fn too_powerful(&self, value: &Value) -> Option<String> {
         if self.powerful.is_empty() { None } else { find_text(value, &|text| self.is_powerful(text)) }
     }
@@ -75,12 +77,12 @@ impl Claim {
     }
 }
 
-/// What stands at a place.
+/// The value at a path.
 pub fn at<'a>(claims: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(claims, |value, name| value.get(name))
 }
 
-/// The first text at or below a value that is looked for. A text with spaces or commas is a list in many targets' eyes.
+/// The first text at or below a value that matches. Many targets read a text with spaces or commas as a list.
 fn find_text(value: &Value, wanted: &impl Fn(&str) -> bool) -> Option<String> {
     match value {
         Value::String(text) => {
@@ -94,7 +96,8 @@ fn find_text(value: &Value, wanted: &impl Fn(&str) -> bool) -> Option<String> {
     }
 }
 
-/// Checks at the saving that what is needed is there, spelt right, and that nobody chooses what the token allows.
+/// Checks, when a bridge is saved, that required claims are present and spelt correctly, and that nobody chooses what
+/// the token allows.
 pub fn vet_claims(rules: &[Claim], template: &Template, problems: &mut Problems) {
     for rule in rules {
         let place = format!("claims.{}", rule.place());
@@ -108,7 +111,7 @@ pub fn vet_claims(rules: &[Claim], template: &Template, problems: &mut Problems)
     }
 }
 
-/// Checks finished claims.
+/// Checks the finished claims.
 pub fn check_claims(rules: &[Claim], plan: &Plan, claims: &Value, broken: &mut Vec<Violation>) {
     for rule in rules {
         check_claim(rule, plan, claims, broken);

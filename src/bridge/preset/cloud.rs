@@ -1,5 +1,5 @@
-//! Clouds that take our token for credentials of theirs: AWS, Google, Azure. Each fetches keys from the public internet, and
-//! may remember them for hours.
+//! Clouds that exchange our token for their own credentials: AWS, Google, Azure. Each fetches keys over the public
+//! internet, and may cache them for hours.
 //!
 //! Source: AWS STS AssumeRoleWithWebIdentity and session tags; Google's Workload Identity Federation; Microsoft Entra's
 //! federated identity credentials.
@@ -20,7 +20,7 @@ const LAG: i64 = 360;
 const ISSUER_NOTE: &str = "The cloud finds the keys through the issuer's discovery document, so the bridge signs with \
     this server's own keys (`key = \"provider\"`), and the server must be reachable from the internet over https.";
 
-/// At most 50 tags: names of 128, values of 256 characters, each value a list of one.
+/// At most 50 tags: names of 128 and values of 256 characters, each value a list with one member.
 fn tags(_: &super::rules::Plan, claims: &Value) -> Option<&'static str> {
     let is_aws = |name: &String| name.to_ascii_lowercase().starts_with("https://aws.amazon.com/");
     if claims.as_object().is_some_and(|all| all.keys().any(|name| is_aws(name) && name != TAGS)) {
@@ -119,7 +119,7 @@ key = "provider"
     subject: Subject { max: 127, ..Subject::USER },
     claims: &[],
     also: |_, _| None,
-    // Its key set can be uploaded as well.
+    // Its key set can also be uploaded.
     by_discovery: false,
     ..AWS
 };
@@ -151,7 +151,7 @@ allow_unverified = true
     ..GCP
 };
 
-/// Text with nothing that Kubernetes keeps for itself.
+/// Text without the prefix that Kubernetes reserves for itself.
 const UNPREFIXED: Shape = Shape {
     words: "a name that does not begin with `system:`",
     holds: |value| {

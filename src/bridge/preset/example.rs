@@ -1,4 +1,4 @@
-//! A preset's example, as a bridge: what its page shows is what the code makes.
+//! A preset's example as a bridge, so that its page shows what the code produces.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -8,10 +8,10 @@ use crate::bridge::spec::{Algorithm, BridgeDefinition};
 use crate::bridge::{Bridge, Material, Rendered, SpecProblem, sample};
 use crate::tokens::keys::{Algorithm as KeyAlgorithm, KeyMaterial};
 
-/// The server of all examples.
+/// The server in all examples.
 pub const SERVER: &str = "https://id.example.com";
 
-/// The example's bridge. Its imported key is one that everybody can compute.
+/// The bridge of the example. Its imported key can be computed by anybody.
 ///
 /// # Errors
 /// What is wrong with it: a mistake in the preset's data.
@@ -20,7 +20,7 @@ pub fn bridge(kind: PresetKind) -> Result<Bridge, String> {
     Bridge::new(definition(kind)?).map_err(told)
 }
 
-/// What the example says.
+/// The definition of the example.
 ///
 /// # Errors
 /// As [`bridge`].
@@ -32,7 +32,7 @@ pub fn definition(kind: PresetKind) -> Result<BridgeDefinition, String> {
     let mut written = written.clone();
     let members = written.as_object_mut().ok_or("the bridge is no table")?;
     let imported: Vec<bool> = ["secret_file", "key_file"].iter().map(|file| members.remove(*file).is_some()).collect();
-    // Who may mint is not a part of the token, and is written as the configuration has it.
+    // The rule of who may mint is not part of the token, and is written in the configuration's form.
     members.remove("allow");
     let definition: BridgeDefinition = serde_json::from_value(written).map_err(|error| error.to_string())?;
     Ok(BridgeDefinition {

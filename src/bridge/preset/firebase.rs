@@ -1,8 +1,8 @@
-//! Firebase Auth and Google Identity Platform: the custom token that `signInWithCustomToken` takes.
+//! Firebase Auth and Google Identity Platform: the custom token that `signInWithCustomToken` accepts.
 //!
-//! The Auth emulator lets an expired token, a life of two hours, `iss` ≠ `sub`, a broken signature and a uid of 129
-//! characters pass; Google does not. [`check`] is therefore stricter than the emulator, and what it refuses is never
-//! minted. A user Firebase does not know is created on first use, without an e-mail address.
+//! The Auth emulator accepts an expired token, a lifetime of two hours, `iss` ≠ `sub`, a broken signature and a uid of
+//! 129 characters; Google does not. [`check`] is therefore stricter than the emulator, and what it refuses is never
+//! minted. A user that Firebase does not know is created on first use, without an e-mail address.
 //!
 //! Source: firebase.google.com, "Create custom tokens", and the checks in Google's Admin SDK.
 
@@ -17,10 +17,10 @@ use crate::bridge::service_account::is_service_account_email;
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
 
-/// The one audience of custom tokens.
+/// The only audience of custom tokens.
 pub const AUDIENCE: &str = "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit";
 
-/// Names that may not be developer claims. Google's Node SDK lets `sub` and `firebase` through; its servers do not.
+/// Names that must not be developer claims. Google's Node SDK accepts `sub` and `firebase`; its servers do not.
 pub const RESERVED: [&str; 16] = [
     "acr",
     "amr",
@@ -45,7 +45,7 @@ const MAX_UID: usize = 128;
 const MAX_CLAIMS: usize = 1000;
 const MEMBERS: [&str; 8] = ["iss", "sub", "aud", "iat", "exp", "uid", "tenant_id", "claims"];
 
-/// In words.
+/// The description of the presets.
 pub const ABOUT: About = About {
     title: "Firebase Auth",
     page: "firebase",
@@ -78,7 +78,7 @@ tenant_id = "customers-ab12"
 /// The presets `firebase` and `firebase-tenant`.
 #[derive(Clone, Copy, Debug)]
 pub struct Firebase {
-    /// Whether a tenant has to be named.
+    /// Whether a tenant is required.
     pub tenant: bool,
 }
 
@@ -87,7 +87,7 @@ impl Preset for Firebase {
         if self.tenant { &TENANT_ABOUT } else { &ABOUT }
     }
 
-    /// As a developer claim, which the person's ID tokens then have too.
+    /// As a developer claim, which then is also in the person's ID tokens.
     fn names_actor(&self) -> bool {
         true
     }
@@ -135,7 +135,7 @@ impl Preset for Firebase {
 
     fn vet(&self, template: &Template, problems: &mut Problems) {
         problems.add_reserved(template, &RESERVED);
-        // Google would take it; what it says is ours to say.
+        // Google would accept it, but only the engine sets it.
         problems.add_reserved(template, &["act"]);
     }
 
@@ -172,11 +172,11 @@ impl Preset for Firebase {
     }
 }
 
-/// Checks a custom token's decoded header and claims against every rule Google states. Signature and clock are the
-/// caller's: this function has neither key nor time.
+/// Checks the decoded header and claims of a custom token against every rule that Google states. Signature and time are
+/// checked by the caller: this function has neither key nor clock.
 ///
 /// # Errors
-/// Every rule that is broken.
+/// Every rule that is violated.
 pub fn check(header: &Value, claims: &Value) -> Result<(), Vec<Violation>> {
     let mut broken = Vec::new();
     let mut must = |holds: bool, violation: Violation| {
@@ -203,7 +203,7 @@ pub fn check(header: &Value, claims: &Value) -> Result<(), Vec<Violation>> {
         let life = exp.checked_sub(iat);
         must(life.is_some_and(|life| (1..=MAX_LIFETIME).contains(&life)), Violation::Lifetime);
     }
-    // Google counts characters as JavaScript does.
+    // Google counts characters like JavaScript.
     let uid = claims["uid"].as_str().map(|uid| uid.encode_utf16().count());
     must(uid.is_some_and(|length| (1..=MAX_UID).contains(&length)), Violation::Claim("uid"));
     must(

@@ -198,7 +198,7 @@ fn the_checker_refuses_each_broken_rule() {
     assert!(check(&good_header(), &json!([])).is_err(), "no object");
 }
 
-/// The rows of the emulator's table that it accepts although Google would not.
+/// The cases that the emulator accepts although Google would not.
 #[test]
 fn the_verifier_refuses_what_the_emulator_lets_through() {
     let account = testing::account();

@@ -1,7 +1,7 @@
-//! Hasura (GraphQL Engine 2) and Nhost, which is built around it.
+//! Hasura (GraphQL Engine 2) and Nhost, which is based on it.
 //!
-//! Both roles are mandatory, and every other value in the namespace is text. A client may pick any allowed role by a header,
-//! so the list is what counts.
+//! Both role claims are mandatory, and every other value in the namespace is text. A client may select any allowed role
+//! with a header, so the list of allowed roles is what matters.
 //!
 //! Source: hasura.io/docs, JWT mode; the checks in graphql-engine's `Hasura.Server.Auth.JWT`.
 
@@ -20,7 +20,7 @@ const DEFAULT_ROLE: &str = "x-hasura-default-role";
 const ALLOWED_ROLES: &str = "x-hasura-allowed-roles";
 
 const CLAIMS: &[Claim] = &[
-    // Every session variable is there for the permissions of rows.
+    // Row permissions can use every session variable.
     claim(&[NAMESPACE], shape::OBJECT).needed().rights(),
     claim(&[NAMESPACE, DEFAULT_ROLE], shape::TEXT).needed().powerful(&["admin"]),
     claim(&[NAMESPACE, ALLOWED_ROLES], shape::SOME_TEXTS).needed().powerful(&["admin"]),

@@ -4,7 +4,7 @@ use super::about::{About, Snippet, Verified};
 use super::target::{Audience, Issuer, Kid, Lifetime, Subject, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
-/// In words.
+/// The description of the preset.
 const ABOUT: About = About {
     title: "Any JWT verifier",
     page: "jwt",
@@ -21,7 +21,7 @@ audience = "https://backend.example.com"
     notes: &[],
 };
 
-/// Any verifier of JWTs; other targets say where they differ from it.
+/// Any verifier of JWTs; other targets define how they differ from it.
 pub const PLAIN: Target = Target {
     about: ABOUT,
     algorithms: &[Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa, Algorithm::Hs256],

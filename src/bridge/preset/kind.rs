@@ -3,17 +3,17 @@
 use crate::bridge::spec::words;
 
 words! {
-    /// The presets there are.
+    /// The presets.
     PresetKind {
         /// A custom token of Firebase Auth or Google Identity Platform.
         Firebase = "firebase",
         /// The same, for a tenant of Identity Platform.
         FirebaseTenant = "firebase-tenant",
-        /// Supabase, by its legacy shared secret.
+        /// Supabase, with its legacy shared secret.
         SupabaseSecret = "supabase-secret",
-        /// Supabase, by a key that the project imported.
+        /// Supabase, with a key that the project imported.
         SupabaseKey = "supabase-key",
-        /// Supabase, by third-party auth.
+        /// Supabase, with third-party auth.
         SupabaseThirdParty = "supabase-third-party",
         /// PostgREST.
         Postgrest = "postgrest",
@@ -29,7 +29,7 @@ words! {
         RabbitmqMqtt = "rabbitmq-mqtt",
         /// A user of NATS in operator mode.
         NatsUser = "nats-user",
-        /// NATS with its users in the configuration, which asks by auth callout.
+        /// NATS with users in its configuration, with auth callout.
         NatsCallout = "nats-callout",
         /// Convex.
         Convex = "convex",

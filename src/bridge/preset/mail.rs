@@ -1,6 +1,6 @@
-//! Mail and chat servers that take a JWT in place of a password: Dovecot and ejabberd.
+//! Mail and chat servers that accept a JWT in place of a password: Dovecot and ejabberd.
 //!
-//! Source: Dovecot's and ejabberd's documentation and source, and what both do with our tokens in `make test-live`
+//! Source: the documentation and source of Dovecot and ejabberd, and how both treat our tokens in `make test-live`
 //! (`tests/live/targets/dovecot.mjs`, `tests/live/targets/ejabberd.mjs`).
 
 use super::about::{About, Snippet, Verified};

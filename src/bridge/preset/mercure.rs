@@ -1,4 +1,4 @@
-//! Mercure hubs. Versions 0.x and 1.0 want tokens that the other does not read: two presets.
+//! Mercure hubs. Versions 0.x and 1.0 require different tokens, so there are two presets.
 //!
 //! Source: mercure.rocks, the specification's section on authorization.
 
@@ -15,11 +15,11 @@ const PATTERN: &str =
     "a topic selector with `{` is a URI template, and reaches every topic that fits it: only with `dangerous = true`";
 const TYPED: &str = "a `match_type` other than `exact` is a pattern, and reaches every topic that fits it: only with `dangerous = true`";
 
-/// Another name of the claim `mercure`. A hub takes what stands there in place of it, or beside it.
+/// Another name of the claim `mercure`. A hub uses its value instead of, or in addition to, that of `mercure`.
 const LONG_NAME: &str = "https://mercure.rocks/";
 
-/// Whether a topic selector is a URI template (RFC 6570), which a hub matches with whatever topic fits it. What a bridge's own
-/// expressions fill has no braces left.
+/// Whether a topic selector is a URI template (RFC 6570), which a hub matches with any topic that fits. Values filled
+/// in by a bridge's own expressions contain no braces.
 fn is_template(selector: &Value) -> bool {
     selector.as_str().is_some_and(|text| text.contains('{'))
 }
@@ -67,7 +67,7 @@ subscribe = ["{{ tmpl('https://example.com/users/{}', user.id) }}"]
         claim(&["mercure", "subscribe"], shape::TEXTS).powerful(&["*"]),
         claim(&["mercure", "publish"], shape::TEXTS).powerful(&["*"]),
     ],
-    // Hubs of 1.0 that take tokens of 0.x as well look at the details first.
+    // Hubs of version 1.0 that also accept 0.x tokens look at the details first.
     reserved: &[LONG_NAME, "authorization_details"],
     also: |plan, claims| {
         let lists = ["subscribe", "publish"].map(|list| &claims["mercure"][list]);

@@ -1,8 +1,9 @@
-//! Presets: what one kind of target demands, most of them as data.
+//! Presets: the requirements of one kind of target, most of them as data.
 //!
-//! To add a preset: a [`target::Target`] in a file of its family (or, for a token that is no plain JWT, a struct that
-//! implements [`Preset`]), a row in [`kind`], an arm in [`PresetKind::rules`] (and in [`PresetKind::call`], where the target makes its tokens itself), and rows in the tests' tables of refusals;
-//! then `passmint docs bridges DIRECTORY` writes its page.
+//! To add a preset: a [`target::Target`] in a file of its family (or, for a token that is not a plain JWT, a struct
+//! that implements [`Preset`]), a row in [`kind`], an arm in [`PresetKind::rules`] (and in [`PresetKind::call`], if the
+//! target issues its own tokens), and rows in the tests' tables of refusals; then `passmint docs bridges DIRECTORY`
+//! writes its page.
 
 pub mod about;
 mod backends;
@@ -37,12 +38,12 @@ use self::rules::Preset;
 pub use self::way::Way;
 
 impl PresetKind {
-    /// What people are told about it.
+    /// The description of the preset.
     pub fn about(self) -> &'static About {
         self.rules().about()
     }
 
-    /// What the target is asked for, and how, where it makes its tokens itself.
+    /// How to request a token from the target, if it issues its own tokens.
     pub fn call(self) -> Option<&'static call::CallTarget> {
         match self {
             Self::Appwrite => Some(&backends::APPWRITE),

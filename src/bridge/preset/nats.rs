@@ -1,7 +1,8 @@
-//! NATS in operator mode: the JWT that lets a user in, signed by an account's key.
+//! NATS in operator mode: the JWT that admits a user, signed by an account's key.
 //!
-//! Not a JOSE token: `alg` is `ed25519-nkey`, keys have a text form of their own ([`nkey`]), and a limit that is left out
-//! is zero. A user without `allow` lists, or with empty ones, may do everything in the account, so both must have something.
+//! It is not a JOSE token: `alg` is `ed25519-nkey`, keys have their own text format ([`nkey`]), and an omitted limit is
+//! zero. A user whose `allow` lists are missing or empty may do everything in the account, so both lists must have
+//! members.
 //!
 //! Source: github.com/nats-io/jwt v2; run against nats-server 2.9.10 and 2.10.27.
 
@@ -85,7 +86,7 @@ pub(super) const PERMISSIONS: &[Claim] = &[
     claim(&["tags"], shape::TEXTS),
     claim(&["allowed_connection_types"], shape::TEXTS),
 ];
-/// The key that a user brings.
+/// A key that the user supplies.
 const OWN_KEY: &[Claim] = &[claim(&["user_nkey"], shape::TEXT)];
 const LIMITS: [&str; 3] = ["subs", "data", "payload"];
 const MEMBERS: [&str; 7] = ["jti", "iat", "exp", "iss", "sub", "name", "nats"];
@@ -145,10 +146,10 @@ impl Preset for NatsUser {
     }
 }
 
-/// The words for what NATS has no place for.
+/// The message for settings that NATS does not have.
 pub(super) const NO_SUCH_THING: &str = "NATS has no such thing in a user's JWT";
 
-/// What the JWT of any user is settled to; its issuer is the key itself.
+/// The plan for the JWT of any user; the issuer is the key itself.
 pub(super) fn settle(spec: &BridgeDefinition, lifetime: Lifetime, problems: &mut Problems) -> Plan {
     let account = spec.material.as_ref().and_then(account);
     if account.is_none() {
@@ -186,7 +187,7 @@ pub(super) fn settle(spec: &BridgeDefinition, lifetime: Lifetime, problems: &mut
     }
 }
 
-/// Refuses names that NATS would not read, and holds the others to their rules.
+/// Refuses names that NATS would not read, and checks the others against their rules.
 pub(super) fn vet(rules: &[&[Claim]], template: &Template, problems: &mut Problems) {
     let is_known = |name: &str| rules.iter().copied().flatten().any(|rule| rule.path[0] == name);
     for name in template.names().filter(|name| !is_known(name)) {
@@ -197,7 +198,7 @@ pub(super) fn vet(rules: &[&[Claim]], template: &Template, problems: &mut Proble
     }
 }
 
-/// Says what the template leaves open: no limits, and what kind of claims these are.
+/// Adds what the template leaves open: no limits, and the type of the claims.
 pub(super) fn complete(nats: &mut Map<String, Value>) {
     for limit in LIMITS {
         nats.entry(limit).or_insert_with(|| json!(-1));
@@ -206,7 +207,7 @@ pub(super) fn complete(nats: &mut Map<String, Value>) {
     nats.insert("version".to_owned(), json!(2));
 }
 
-/// The rules of every user's JWT.
+/// The rules for every user's JWT.
 pub(super) fn check_user(plan: &Plan, header: &Value, claims: &Value, names: &[&str]) -> Vec<Violation> {
     let mut broken = Vec::new();
     let mut must = |holds: bool, violation: Violation| {
@@ -248,14 +249,15 @@ pub(super) fn check_user(plan: &Plan, header: &Value, claims: &Value, names: &[&
 
 const SUBJECTS: &str = "a subject is words with dots between them; `*` is a word, `>` the last";
 
-/// Subjects of the server and of everybody: those that begin with a wildcard or `$`, and everybody's answers.
+/// Whether a subject belongs to the server or to everybody: it begins with a wildcard or `$`, or covers everybody's
+/// inboxes.
 fn is_everybodys(subject: &str) -> bool {
     let first = subject.split('.').next().unwrap_or_default();
     let inbox = subject.strip_prefix("_INBOX.").is_some_and(|rest| rest.starts_with(['*', '>']));
     first == "*" || first == ">" || first.starts_with('$') || inbox
 }
 
-/// Words without spaces and control characters; wildcards alone in their place.
+/// Whether a value is a subject: tokens without spaces and control characters, with wildcards only as whole tokens.
 fn is_subject(value: &Value) -> bool {
     let Some(text) = value.as_str().filter(|text| text.len() <= 512) else { return false };
     let words: Vec<&str> = text.split('.').collect();
@@ -275,7 +277,7 @@ fn account(material: &Material) -> Option<NatsAccount> {
     Some(NatsAccount { public, secret: key.secret().clone() })
 }
 
-/// The user key of a person: a real one, of which nobody has the private half.
+/// The user key of a person: a valid key whose private half nobody has.
 pub(super) fn user_key(account: &NatsAccount, subject: &str) -> Option<String> {
     let seed = account.derive(&format!("passmint nats user v1\0{subject}"));
     let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).ok()?;

@@ -1,7 +1,7 @@
-//! NATS by auth callout: the server asks us for every connection, and is answered with the JWT of a user.
+//! NATS with auth callout: the server asks us about every connection, and we answer with the JWT of a user.
 //!
-//! The user is bound to the key that the server made for this very connection, and placed in the account that `audience`
-//! names. How the server is talked to is in [`crate::bridge::callout`].
+//! The user is bound to the key that the server created for this very connection, and placed in the account that
+//! `audience` names. The communication with the server is in [`crate::bridge::callout`].
 //!
 //! Source: docs.nats.io, auth callout; nats-server `server/auth_callout.go`; run against nats-server 2.15.1.
 
@@ -128,7 +128,7 @@ impl Preset for NatsCallout {
         let mut nats = parts.claims;
         complete(&mut nats);
         let account = plan.nats.as_ref();
-        // Where no server asked (a trial), a key of which nobody has the private half.
+        // If no server asked (in a trial), a key whose private half nobody has.
         let user = parts.bound_key.or_else(|| user_key(account?, &parts.subject));
         let claims = json!({
             "jti": parts.jti.simple().to_string(), "iat": parts.iat, "exp": parts.exp,

@@ -1,6 +1,6 @@
 //! PostgREST and Neon's Data API: PostgreSQL's row level security over HTTP.
 //!
-//! Both hand the whole claim set to the database as `request.jwt.claims` and become the role that the token names.
+//! Both pass the whole claim set to the database as `request.jwt.claims` and switch to the role that the token names.
 //!
 //! Source: PostgREST's documentation of authentication and its `jwt-*` settings; Neon's of the Data API.
 

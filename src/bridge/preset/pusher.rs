@@ -1,6 +1,6 @@
 //! Pusher Channels: not a token, but a signature for one socket and one channel.
 //!
-//! The template says which channels are a person's; what asks and what is signed is in [`crate::bridge::channel`].
+//! The template lists the channels of a person; the requests and the signatures are in [`crate::bridge::channel`].
 //!
 //! Source: pusher.com/docs/channels, "Auth signatures"; Pusher's own server library computes the same ones.
 
@@ -59,7 +59,7 @@ pusher.subscribe(`private-user-${userId}`);",
 
 const CLAIMS: &[Claim] =
     &[claim(&["channels"], shape::SOME_TEXTS).needed().rights(), claim(&["user_info"], shape::OBJECT)];
-/// Pusher's limit for what the members of a presence channel see of one another.
+/// Pusher's limit for the data that the members of a presence channel see about each other.
 const MOST_INFO: usize = 1024;
 
 /// The preset `pusher`.
@@ -151,7 +151,8 @@ impl Preset for Pusher {
 const CHANNELS: &str = "a channel is `private-…` or `presence-…`, not `private-encrypted-…`, of letters, digits and `_-=@,.;`, at most \
                         164 characters; `*` stands at the end, after one of `-_=@,.;`";
 
-/// What is told of a person to the others in a presence channel, and to Pusher about a connection: `id` under this name.
+/// The person's data for the other members of a presence channel, and for Pusher about a connection: `id` under this
+/// name.
 pub fn told(claims: &Value, id: &'static str) -> String {
     let mut told = json!({ id: claims["user_id"] });
     if let Some(info) = claims.get("user_info") {

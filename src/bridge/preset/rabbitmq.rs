@@ -1,7 +1,8 @@
-//! RabbitMQ's OAuth 2 plugin: the token is the password for AMQP, STOMP and MQTT, and the bearer of the management API.
+//! RabbitMQ's OAuth 2 plugin: the token is the password for AMQP, STOMP and MQTT, and the bearer token of the
+//! management API.
 //!
-//! Permissions are words of `scope`: `<resource server>.<read|write|configure>:<vhost>/<name>[/<routing key>]`, where a part
-//! may be a pattern. The plugin takes a token without `exp` as one that never ends.
+//! Permissions are words in `scope`: `<resource server>.<read|write|configure>:<vhost>/<name>[/<routing key>]`, where a
+//! part may be a pattern. For the plugin, a token without `exp` never expires.
 //!
 //! Source: RabbitMQ's documentation of the plugin; run against 3.10.8 and 4.0.5.
 
@@ -34,10 +35,10 @@ auth_oauth2.resource_server_id = {audience}
 auth_oauth2.jwks_url = {jwks_url}
 auth_oauth2.algorithms.1 = {algorithm}";
 
-/// What the queue of an MQTT client is called, before the client's id.
+/// The prefix of the queue name of an MQTT client, followed by the client ID.
 const MQTT_QUEUE: &str = "mqtt-subscription-";
 
-/// Every word belongs to this broker and is a permission or a tag, and none is for the MQTT queues of everybody.
+/// Every word must belong to this broker and be a permission or a tag, and none may cover the MQTT queues of everybody.
 fn permissions(claims: &Value, plan: &Plan, parts: std::ops::RangeInclusive<usize>) -> Option<&'static str> {
     let all: Vec<&str> = match &claims["scope"] {
         Value::String(text) => text.split(' ').collect(),
@@ -64,20 +65,20 @@ fn permissions(claims: &Value, plan: &Plan, parts: std::ops::RangeInclusive<usiz
     )
 }
 
-/// What a word of this broker gives, and where.
+/// The permission in a word of this broker, and its place.
 fn right<'a>(word: &'a str, audience: &str) -> Option<(&'a str, &'a str)> {
     word.strip_prefix(audience)?.strip_prefix('.')?.split_once(':')
 }
 
-/// Whether the name in a place matches the MQTT queues of all clients. RabbitMQ asks for no routing key at a queue, so
-/// whatever comes after the name limits nothing. What is written in percent or as a variable may turn out as anything.
+/// Whether the name in a place matches the MQTT queues of all clients. RabbitMQ checks no routing key for a queue, so
+/// anything after the name restricts nothing. Percent-encoded characters and variables may turn out as anything.
 fn holds_everybodys_queues(place: &str) -> bool {
     let name = place.split('/').nth(1).unwrap_or_default();
     let fixed = name.split(['*', '%', '{']).next().unwrap_or_default();
     name.contains('*') && MQTT_QUEUE.starts_with(fixed)
 }
 
-/// Parts without anything that is not text, `*`, a percent-encoded byte or one of RabbitMQ's variables.
+/// Whether all parts consist only of text, `*`, percent-encoded bytes and RabbitMQ's variables.
 fn is_place(place: &str, parts: &std::ops::RangeInclusive<usize>) -> bool {
     let found: Vec<&str> = place.split('/').collect();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*%~{}".contains(&byte);
@@ -112,7 +113,8 @@ scope = [
     audience: Audience::Said("the broker's `resource_server_id`"),
     lifetime: Lifetime::CONNECTION,
     claims: CLAIMS,
-    // The plugin adds the permissions in them to those of `scope`: in the second where it is set to (`resource_server_type`).
+    // The plugin adds the permissions in them to those of `scope`; for the second only if it is configured to
+    // (`resource_server_type`).
     reserved: &["authorization", "authorization_details"],
     also: |plan, claims| permissions(claims, plan, 2..=3),
     ..PLAIN

@@ -1,6 +1,8 @@
-//! Services for calls, chat and messages that take an HMAC of a secret they gave out: LiveKit, Stream, Ably, Centrifugo.
+//! Services for calls, chat and messages that accept an HMAC with a secret they issued: LiveKit, Stream, Ably,
+//! Centrifugo.
 //!
-//! Source: each one's documentation; LiveKit's and Stream's own server libraries, which read the tokens in `make test-live`.
+//! Source: the documentation of each; LiveKit's and Stream's own server libraries, which read the tokens in
+//! `make test-live`.
 
 use serde_json::Value;
 
@@ -96,7 +98,7 @@ impersonation = true"#,
         claim(&["video", "canPublish"], shape::FLAG),
         claim(&["video", "canSubscribe"], shape::FLAG),
         claim(&["video", "canPublishData"], shape::FLAG),
-        // An empty list is no limit to LiveKit.
+        // For LiveKit, an empty list is no restriction.
         claim(&["video", "canPublishSources"], shape::SOME_TEXTS),
         claim(&["video", "canUpdateOwnMetadata"], shape::FLAG),
         claim(&["video", "canSubscribeMetrics"], shape::FLAG),
@@ -106,7 +108,7 @@ impersonation = true"#,
         claim(&["metadata"], shape::LONG_TEXT),
         claim(&["attributes"], shape::TEXT_MAP),
     ],
-    // Other grants, and what a room is made with.
+    // Other grants, and the settings with which a room is created.
     reserved: &["sip", "agent", "inference", "observability", "roomConfig", "roomPreset", "kind"],
     ..PLAIN
 };
@@ -146,13 +148,13 @@ secret_file = "/run/secrets/stream-api-secret"
     ..PLAIN
 };
 
-/// JSON text of an object from resources to lists of operations.
+/// JSON text of an object that maps resources to lists of operations.
 const CAPABILITY: Shape = Shape {
     words: "JSON text such as `{\"chat:1\":[\"subscribe\"]}`",
     holds: |value| capabilities(value).is_some_and(|resources| !resources.is_empty()),
 };
 
-/// What a capability may say of a resource.
+/// The operations that a capability may contain.
 const OPERATIONS: [&str; 13] = [
     "subscribe",
     "publish",
@@ -168,11 +170,11 @@ const OPERATIONS: [&str; 13] = [
     "push-subscribe",
     "channel-metadata",
 ];
-/// What reaches beyond a person's own, or is for servers.
+/// Operations that reach beyond a person's own data, or that are meant for servers.
 const POWERFUL_OPERATIONS: [&str; 5] =
     ["*", "message-update-any", "message-delete-any", "push-admin", "privileged-headers"];
 
-/// The resources of a capability, with their operations; `None` when it is not one.
+/// The resources of a capability, with their operations; `None` if it is malformed.
 fn capabilities(value: &Value) -> Option<Vec<(String, Vec<String>)>> {
     let parsed: Value = serde_json::from_str(value.as_str()?).ok()?;
     let operations = |list: &Value| {
@@ -239,7 +241,7 @@ x-ably-capability = "{{ tmpl('{\"chat:{}\":[\"subscribe\",\"publish\"]}', user.i
     ..PLAIN
 };
 
-/// Options by channel, as Centrifugo reads them; it refuses the token as a whole where it cannot.
+/// Options by channel, as Centrifugo reads them; it refuses the whole token if it cannot.
 const SUBSCRIPTIONS: Shape = Shape {
     words: "an object from channels to objects of options, and each of an `override` is `{ value = true }` or `false`",
     holds: |value| value.as_object().is_some_and(|channels| channels.values().all(is_subscription)),

@@ -1,6 +1,7 @@
-//! Programs that verify a plain JWT and decide by one or two claims of it: MinIO, Grafana, Trino, ClickHouse, Kafka, Convex.
+//! Programs that verify a plain JWT and decide by one or two of its claims: MinIO, Grafana, Trino, ClickHouse, Kafka,
+//! Convex.
 //!
-//! Source: each one's documentation of JWT authentication; and what MinIO, Kafka and Trino did with our tokens in
+//! Source: the documentation of JWT authentication of each, and how MinIO, Kafka and Trino treated our tokens in
 //! `make test-verifiers`.
 
 use super::about::{About, Snippet, Verified};
@@ -82,7 +83,7 @@ MINIO_IDENTITY_OPENID_CLAIM_NAME=policy",
     audience: Audience::Said("MINIO_IDENTITY_OPENID_CLIENT_ID"),
     lifetime: Lifetime::HOUR,
     claims: &[claim(&["policy"], shape::TEXT_OR_TEXTS).powerful(&["consoleAdmin", "diagnostics"])],
-    // The policy of that role would hold in place of the claim.
+    // The policy of that role would apply instead of the claim.
     reserved: &["roleArn"],
     by_discovery: true,
     ..PLAIN

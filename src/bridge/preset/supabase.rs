@@ -1,7 +1,8 @@
-//! Supabase, three ways in: its old shared secret, a key of ours that it imports, and third-party auth.
+//! Supabase, in three ways: with its legacy shared secret, with a key of ours that it imports, and with third-party
+//! auth.
 //!
-//! Its row level security reads `role`, `sub` (through `auth.uid()`, which must be a UUID) and what policies name, such as
-//! `aal`. `role: service_role` steps around every policy.
+//! Its row level security uses `role`, `sub` (through `auth.uid()`, which must be a UUID) and any claim that policies
+//! name, such as `aal`. `role: service_role` bypasses every policy.
 //!
 //! Source: supabase.com/docs, JWT signing keys and third-party auth; the SQL functions `auth.uid()`, `auth.jwt()`.
 
@@ -12,7 +13,7 @@ use super::shape;
 use super::target::{Audience, Kid, Lifetime, Subject, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
-/// `aal2` when the passkey verified its user: policies can ask for it.
+/// `aal2` if the passkey verified the user: policies can require it.
 const DEFAULTS: &str = r#"{
     "role": "authenticated",
     "aal": "{{ session.acr | map('phr', 'aal2', 'phrh', 'aal2') ?? 'aal1' }}",
@@ -20,7 +21,7 @@ const DEFAULTS: &str = r#"{
     "is_anonymous": false
 }"#;
 
-/// Roles that see everything.
+/// Roles with access to everything.
 const POWERFUL: &[&str] =
     &["service_role", "supabase_*", "postgres", "pg_*", "pgsodium_*", "dashboard_user", "authenticator"];
 

@@ -1,7 +1,8 @@
-//! SurrealDB: a record of a table (`TYPE RECORD WITH JWT`), or a system user (`TYPE JWT`), who stands above table permissions.
+//! SurrealDB: a record of a table (`TYPE RECORD WITH JWT`), or a system user (`TYPE JWT`), to whom table permissions do
+//! not apply.
 //!
-//! Source: surrealdb.com/docs, DEFINE ACCESS, and `iam/verify.rs` and `iam/jwks.rs` of SurrealDB 3.0.2. `make test-live` gives tokens
-//! of ours to the engine that `@surrealdb/wasm` embeds, which fetches no keys.
+//! Source: surrealdb.com/docs, DEFINE ACCESS, and `iam/verify.rs` and `iam/jwks.rs` of SurrealDB 3.0.2.
+//! `make test-live` passes tokens of ours to the engine that `@surrealdb/wasm` embeds, which fetches no keys.
 
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::shape;
 use super::target::{Audience, Lifetime, Target};
 use crate::bridge::spec::{Algorithm, AudienceForm, Typ};
 
-/// SurrealDB reads each of its claims under long names as well.
+/// SurrealDB also reads each of its claims under a long name.
 fn has_long_names(claims: &Value) -> bool {
     let is_long = |name: &String| name.to_ascii_lowercase().starts_with("https://surrealdb.com/");
     claims.as_object().is_some_and(|all| all.keys().any(is_long))

@@ -1,10 +1,12 @@
-//! A target whose rules are data: a JWT with an allowed set of algorithms, defaults, and rules about its claims.
+//! A target whose rules are data: a JWT with a set of allowed algorithms, defaults, and rules for its claims.
 //!
-//! What must always hold: `iss`, the subject, `aud`, `exp`, `iat` and `jti` are always there, because many verifiers accept
-//! a token in which they are absent; there is one audience; what the token says about the sign-in is what happened, and its
-//! address is the person's own; and the finished token keeps every rule of the data, at every minting.
+//! What must always hold: `iss`, the subject, `aud`, `exp`, `iat` and `jti` are always present, because many verifiers
+//! accept a token without them; there is a single audience; claims about the sign-in state what happened, and a claim
+//! for the e-mail address contains the person's own; and the finished token satisfies every rule of the data, at every
+//! minting.
 //!
-//! To add a target: a file of data beside this one. [`PLAIN`](super::jwt::PLAIN) is the target that asks for nothing in particular.
+//! To add a target: a file of data beside this one. [`PLAIN`](super::jwt::PLAIN) is the target without special
+//! requirements.
 
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -19,11 +21,11 @@ use crate::bridge::facts::Fact;
 use crate::bridge::spec::{Algorithm, AudienceForm, BridgeDefinition, KeySource, KidPolicy, Problem, Typ};
 use crate::bridge::template::Template;
 
-/// Written by the engine alone, or with a meaning that a bridge cannot vouch for (delegation RFC 8693 §4.1 and §4.4, key
+/// Claims that only the engine sets, or whose meaning a bridge cannot vouch for (delegation RFC 8693 §4.1 and §4.4, key
 /// binding RFC 7800, the header's own member).
 pub const RESERVED: [&str; 11] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "may_act", "cnf", "typ"];
 
-/// Claims that a target may decide by, or find a person by: each may carry its own fact and nothing else.
+/// Claims that a target may use for decisions, or to find a person: each may contain only its own fact.
 pub const ABOUT_THE_SIGN_IN: [(&str, Fact); 8] = [
     ("acr", Fact::SessionAcr),
     ("amr", Fact::SessionAmr),
@@ -35,78 +37,78 @@ pub const ABOUT_THE_SIGN_IN: [(&str, Fact); 8] = [
     ("email_verified", Fact::UserEmailVerified),
 ];
 
-/// What one kind of target demands.
+/// The requirements of one kind of target.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// In words.
+    /// Its description.
     pub about: About,
-    /// The algorithms it verifies; the first is the default.
+    /// The algorithms that it verifies; the first is the default.
     pub algorithms: &'static [Algorithm],
-    /// What `typ` may be; the first is the default.
+    /// The allowed values of `typ`; the first is the default.
     pub types: &'static [Typ],
     /// Where `iss` comes from.
     pub issuer: Issuer,
     /// Where `aud` comes from.
     pub audience: Audience,
-    /// How `aud` may be written; the first is the default.
+    /// The allowed forms of `aud`; the first is the default.
     pub forms: &'static [AudienceForm],
-    /// What it does with `kid`.
+    /// How it uses `kid`.
     pub kid: Kid,
-    /// Whether it finds keys through the issuer's discovery document alone, where only this server's own are.
+    /// Whether it finds keys only through the issuer's discovery document, which contains only this server's own keys.
     pub by_discovery: bool,
-    /// How long a token lives.
+    /// The lifetime of a token.
     pub lifetime: Lifetime,
-    /// Who the token is about.
+    /// The subject of a token.
     pub subject: Subject,
-    /// The claims where the operator says nothing else, as JSON text.
+    /// The default claims, as JSON text.
     pub defaults: &'static str,
-    /// The rules about single claims.
+    /// The rules for single claims.
     pub claims: &'static [Claim],
-    /// Names beside [`RESERVED`] that no template may write.
+    /// Names, besides those in [`RESERVED`], that no template may set.
     pub reserved: &'static [&'static str],
-    /// Whatever cannot be said about one claim alone: the rule that is broken.
+    /// Rules that concern more than one claim: returns the one that is violated.
     pub also: fn(&Plan, &Value) -> Option<&'static str>,
 }
 
 /// Where `iss` comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Issuer {
-    /// This server's issuer, unless the operator says another.
+    /// This server's issuer, unless the operator sets another one.
     Server,
-    /// The operator says it: this.
+    /// The operator must set it. The text describes it.
     Said(&'static str),
 }
 
 /// Where `aud` comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Audience {
-    /// The operator says it: this.
+    /// The operator must set it. The text describes it.
     Said(&'static str),
-    /// This, unless the operator says another.
+    /// This value, unless the operator sets another one.
     Usually(&'static str),
 }
 
-/// What a target does with the header's `kid`.
+/// How a target uses `kid` in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kid {
-    /// Nothing in particular.
+    /// In no particular way.
     Any,
     /// It finds the key by it.
     Needed,
-    /// It is a name that the target gave the key: this.
+    /// It is a name that the target assigned to the key. The text describes it.
     Fixed(&'static str),
 }
 
-/// How long a token lives, in seconds.
+/// The lifetime of a token, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetime {
-    /// The least.
+    /// The minimum.
     pub least: i64,
-    /// Where the operator says nothing.
+    /// The default.
     pub usual: i64,
-    /// The most.
+    /// The maximum.
     pub most: i64,
-    /// The bounds in words.
+    /// The limits in words.
     pub words: &'static str,
 }
 
@@ -115,10 +117,10 @@ impl Lifetime {
     pub const HOUR: Self = Self { least: 10, usual: 600, most: 3600, words: "between 10 seconds and 1 hour" };
     /// Up to a day.
     pub const DAY: Self = Self { least: 10, usual: 600, most: 86_400, words: "between 10 seconds and 24 hours" };
-    /// Up to a day, and by default as long as a connection should live.
+    /// Up to a day; the default suits a connection.
     pub const CONNECTION: Self = Self { usual: 1800, ..Self::DAY };
 
-    /// What holds for a bridge, in seconds.
+    /// The lifetime for a bridge, in seconds.
     pub(super) fn settle(self, spec: &BridgeDefinition, problems: &mut Problems) -> i64 {
         let lifetime = spec.lifetime.map_or(self.usual, |lifetime| lifetime.num_seconds());
         if !(self.least..=self.most).contains(&lifetime) {
@@ -128,21 +130,21 @@ impl Lifetime {
     }
 }
 
-/// Who a token is about.
+/// The subject of a token.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject {
     /// The claim.
     pub claim: &'static str,
-    /// The expression where the operator says nothing; none: the operator has to.
+    /// The default expression; `None` if the operator must set one.
     pub usual: Option<&'static str>,
-    /// The most characters.
+    /// The maximum length, in characters.
     pub max: usize,
-    /// What it has to be.
+    /// The required shape.
     pub shape: Shape,
 }
 
 impl Subject {
-    /// Our user id in `sub`, at most 255 ASCII characters (OpenID Connect Core §2).
+    /// Our user ID in `sub`, at most 255 ASCII characters (OpenID Connect Core §2).
     pub const USER: Self = Self { claim: "sub", usual: Some("{{ user.id }}"), max: 255, shape: shape::TEXT };
 }
 
@@ -208,7 +210,7 @@ impl Preset for Target {
     }
 
     fn assemble(&self, plan: &Plan, parts: Parts) -> Map<String, Value> {
-        // The engine's own claims come last, so that they win over anything that slipped past the names' check.
+        // The engine's own claims are added last, so that they override anything that passed the check of names.
         let mut claims = parts.claims;
         claims.insert("iss".to_owned(), plan.issuer.clone().into());
         claims.insert(self.subject.claim.to_owned(), parts.subject.into());
@@ -239,7 +241,7 @@ impl Preset for Target {
 }
 
 impl Target {
-    /// The operator's choice, else that of the imported key if the target knows it.
+    /// The operator's choice, otherwise the algorithm of the imported key if the target supports it.
     fn algorithm_of(&self, spec: &BridgeDefinition) -> Option<Algorithm> {
         let key = || spec.material.as_ref().and_then(|key| Algorithm::parse(key.algorithm().as_str()));
         spec.algorithm.or_else(|| key().filter(|key| self.algorithms.contains(key)))
@@ -273,13 +275,13 @@ impl Target {
         if !is_plain(&audience, 512) {
             problems.add("audience", Problem::Form("up to 512 visible ASCII characters"));
         } else if is(issuer) || spec.our_issuer.as_deref().is_some_and(is) {
-            // Else a token made for another system would be addressed to us.
+            // Otherwise a token for another system would be addressed to this server.
             problems.add("audience", Problem::Form("must not be the issuer: a bridge's token is for another system"));
         }
         audience
     }
 
-    /// A shared secret has no name that its target would look for.
+    /// The target does not look up a shared secret by name.
     fn settle_kid(&self, spec: &BridgeDefinition, algorithm: Algorithm, problems: &mut Problems) -> KidPolicy {
         let usual = if algorithm == Algorithm::Hs256 { KidPolicy::Omit } else { KidPolicy::Auto };
         let kid = spec.kid.clone().unwrap_or(usual);
@@ -338,7 +340,7 @@ fn audience(plan: &Plan) -> Value {
     }
 }
 
-/// The operator's choice if the target knows it, else a problem; without one the target's first.
+/// The operator's choice if the target supports it, otherwise a problem; without a choice, the target's first.
 fn one_of<T: Copy + PartialEq>(
     place: &str,
     given: Option<T>,

@@ -43,7 +43,7 @@ impl Target {
     }
 }
 
-/// Known words, the default first.
+/// The known terms, the default first.
 fn words<T: Copy>(known: &[T], word: fn(T) -> &'static str) -> String {
     listed(known.iter().map(|one| word(*one).to_owned()))
 }

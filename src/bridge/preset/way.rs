@@ -1,20 +1,20 @@
-//! How what a bridge makes reaches its target: each has one way, and gives nothing in another.
+//! How a bridge's result reaches its target: each bridge works in one way only.
 
-/// How what a bridge makes reaches its target.
+/// How a bridge's result reaches its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Whoever asks is given a token.
+    /// The caller receives a token.
     Token,
-    /// A server of NATS asks, and is answered.
+    /// A NATS server asks, and receives an answer.
     NatsCallout,
-    /// Whoever asks names a channel, and is given a signature for it.
+    /// The caller names a channel, and receives a signature for it.
     Channels,
-    /// The target is asked for a token of its own, which whoever asks is given.
+    /// The target is asked for one of its own tokens, which the caller receives.
     Call,
 }
 
 impl Way {
-    /// Where to ask, below `/v1/bridges/{name}/`; none: nobody asks over HTTP.
+    /// The endpoint below `/v1/bridges/{name}/`; `None` if there is none.
     pub const fn path(self) -> Option<&'static str> {
         match self {
             Self::Token | Self::Call => Some("token"),
@@ -23,22 +23,22 @@ impl Way {
         }
     }
 
-    /// Whether what is made is a signed token, and not what another message is made of.
+    /// Whether the result is a signed token, rather than a document for another message.
     pub const fn is_token(self) -> bool {
         matches!(self, Self::Token | Self::NatsCallout)
     }
 
-    /// Whether its secret may be shorter than HS256 wants (RFC 7518 §3.2).
+    /// Whether its secret may be shorter than HS256 requires (RFC 7518 §3.2).
     pub const fn takes_short_secrets(self) -> bool {
         matches!(self, Self::Channels | Self::Call)
     }
 
-    /// Whether whoever asks is given a token.
+    /// Whether the caller receives a token.
     pub const fn gives_tokens(self) -> bool {
         matches!(self, Self::Token | Self::Call)
     }
 
-    /// Where to ask instead, for whoever asked in another way.
+    /// The right endpoint, for a caller that used another one.
     pub const fn elsewhere(self) -> &'static str {
         match self {
             Self::Token | Self::Call => "This bridge gives its token to its caller: use POST /v1/bridges/{name}/token.",

@@ -1,4 +1,4 @@
-//! What an operator writes about a bridge.
+//! The definition of a bridge, as an operator writes it.
 
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
@@ -12,74 +12,76 @@ use crate::bridge::rule::Allow;
 use crate::bridge::service_account::ServiceAccount;
 use crate::domain::json::read_object;
 
-/// What a bridge is: one form for the configuration, the administration API, the commands and the database. Everything
-/// optional has a default from the preset; what the preset locks may be repeated, not changed.
+/// The definition of a bridge: the same form in the configuration, the administration API, the commands and the
+/// database. Everything optional has a default from the preset; values that the preset locks may be repeated but not
+/// changed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BridgeDefinition {
-    /// Its name, as clients ask for it: 1 to 63 of `a-z 0-9 _ -`, beginning with a letter or digit.
+    /// The name that clients use in requests: 1 to 63 of `a-z 0-9 _ -`, beginning with a letter or digit.
     #[serde(skip)]
     pub name: String,
-    /// The target's rules.
+    /// The preset, which contains the target's rules.
     pub preset: PresetKind,
-    /// `iss`. `jwt`: this server's issuer where nothing is said. `firebase`: locked to the service account's e-mail.
+    /// `iss`. `jwt`: this server's issuer by default. `firebase`: locked to the service account's e-mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// `aud`: exactly one. `jwt`: required, and never the issuer. `firebase`: locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// How `aud` is written; a string by default.
+    /// The JSON form of `aud`; a string by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience_form: Option<AudienceForm>,
     /// `jwt`: ES256 by default. `firebase`: locked to RS256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
-    /// The header's `typ`; `JWT` by default.
+    /// `typ` in the header; `JWT` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typ: Option<Typ>,
-    /// The header's `kid`. Default: automatic for `jwt`, omitted for `firebase` (as Google's own libraries do).
+    /// `kid` in the header. Default: automatic for `jwt`, omitted for `firebase` (like Google's own libraries).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<KidPolicy>,
-    /// From `iat` to `exp`, written in seconds: 10 s to 24 h, for `firebase` at most 1 h; 10 minutes by default.
+    /// The time from `iat` to `exp`, written in seconds: 10 s to 24 h, for `firebase` at most 1 h; 10 minutes by
+    /// default.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     pub lifetime: Option<Duration>,
-    /// The most bytes the signed token may have, 256 to 16384; 4096 by default.
+    /// The maximum size of the signed token in bytes, 256 to 16384; 4096 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<usize>,
     /// The expression for `sub` (`jwt`) or `uid` (`firebase`); `{{ user.id }}` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// The claims tree, an object. `jwt`: beside the engine's own claims. `firebase`: the developer claims.
+    /// The claims tree, an object. `jwt`: in addition to the engine's own claims. `firebase`: the developer claims.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub claims: Value,
-    /// What the caller of a minting may say, for `input.NAME`: an object, one declaration for each name.
+    /// The inputs that the caller may give, for `input.NAME`: an object with one declaration for each name.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub inputs: Value,
     /// `firebase`: the Identity Platform tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
-    /// Where the target is, for presets that go there.
+    /// The URL of the target, for presets that connect to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// `nats-callout`: whom the access token must be for that people connect with; this server where nothing is said.
+    /// `nats-callout`: the required audience of the access token with which people connect; this server by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer_audience: Option<String>,
     /// Who may mint.
     #[serde(default, skip_serializing_if = "Allow::is_default")]
     pub allow: Allow,
-    /// Whose key signs; where nothing is said the imported one if there is one, else a key of the bridge's own.
+    /// Which key signs; by default the imported one if there is one, otherwise a key of the bridge's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeySource>,
-    /// Lets the template say what the preset otherwise refuses as too powerful.
+    /// Allows values in the template that the preset otherwise refuses as too powerful.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dangerous: bool,
-    /// Takes a preset that nobody has tried with its target.
+    /// Allows a preset that was never tried with its target.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_unverified: bool,
-    /// The key that was made elsewhere. Never written with the rest.
+    /// The imported key. Never written together with the rest.
     #[serde(skip)]
     pub material: Option<Material>,
-    /// This server's issuer, for presets whose `iss` it is. Not a setting: whoever loads a definition fills it in.
+    /// This server's issuer, for presets that use it as `iss`. Not a setting: filled in when a definition is loaded.
     #[serde(skip)]
     pub our_issuer: Option<String>,
 }
@@ -113,11 +115,10 @@ impl BridgeDefinition {
         }
     }
 
-    /// Reads what is written as JSON.
+    /// Parses a JSON document.
     ///
     /// # Errors
-    /// Which member does not read, and what is expected there. What stands there is never repeated: it may be a key in the
-    /// wrong place.
+    /// Which member is invalid, and what is expected. Its value is never repeated: it may be a misplaced key.
     pub fn read(document: Value) -> Result<Self, String> {
         let whole = document.clone();
         read_object(document).map_err(|error| {
@@ -128,7 +129,7 @@ impl BridgeDefinition {
             };
             let members = whole.as_object();
             let culprit = members.and_then(|all| all.iter().find(|(name, value)| !reads(name, value)));
-            // serde's own words come last, after what was sent.
+            // serde's own text comes last, after the value that was sent.
             let expected = error.to_string().rsplit_once("expected ").map(|(_, words)| format!(": expected {words}"));
             match culprit {
                 Some((name, _)) if is_plain_name(name) => {
@@ -151,7 +152,7 @@ impl BridgeDefinition {
         }
     }
 
-    /// Whose key signs.
+    /// Which key signs.
     pub fn key_source(&self) -> KeySource {
         let unsaid = if self.material.is_some() { KeySource::Imported } else { KeySource::Own };
         self.key.unwrap_or(unsaid)

@@ -1,4 +1,5 @@
-//! What an operator writes about a bridge ([`definition`], in the words of `words`), and what can be wrong with it ([`problem`]).
+//! The definition of a bridge as an operator writes it ([`definition`], with the terms in `words`), and what can be
+//! wrong with it ([`problem`]).
 
 mod definition;
 mod problem;

@@ -6,7 +6,7 @@ use crate::bridge::preset::rules::Violation;
 use crate::bridge::template::TemplateProblem;
 use crate::bridge::{EvaluationError, ExpressionProblem};
 
-/// One thing wrong with a spec, and where.
+/// A problem in a definition, and its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("bridge `{bridge}`: {place}: {problem}")]
 pub struct SpecProblem {
@@ -18,22 +18,22 @@ pub struct SpecProblem {
     pub problem: Problem,
 }
 
-/// What can be wrong with a spec.
+/// What can be wrong with a definition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// A name clients could not ask for.
+    /// A name that clients could not use in requests.
     #[error("a name is 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit")]
     Name,
-    /// A field this preset needs.
+    /// A field that this preset requires.
     #[error("the preset needs it: {0}")]
     Required(&'static str),
-    /// A field this preset has no use for.
+    /// A field that this preset does not use.
     #[error("the preset does not take it: {0}")]
     Unused(&'static str),
-    /// A key that does not do what the bridge asks of it.
+    /// A key that does not fit the bridge.
     #[error("{0}")]
     Key(String),
-    /// A field the preset locks.
+    /// A field that the preset locks.
     #[error("the preset locks it to `{0}`")]
     Locked(String),
     /// A value outside its range or form.
@@ -42,19 +42,19 @@ pub enum Problem {
     /// A name that the target reads in another case.
     #[error("the target does not read `{0}`: upper and lower case matter")]
     Misspelt(String),
-    /// A claim that decides what the token allows, from text that somebody chooses.
+    /// A claim that decides what the token allows, with text that somebody chooses.
     #[error(
         "it decides what the token allows, so nothing that people, clients or devices choose goes into it: use groups, \
          `map`, `in`, or an input with `one_of`"
     )]
     Chosen,
-    /// A preset that was never tried.
+    /// A preset that was never tried with its target.
     #[error("this preset is unverified ({0}): try it, then say `allow_unverified = true`")]
     Unverified(&'static str),
-    /// A claim that is not the template's to write.
+    /// A claim that a template must not write.
     #[error("this name is reserved")]
     Reserved,
-    /// A claim about the sign-in that says something else than the sign-in.
+    /// A claim about the sign-in with anything but the corresponding fact.
     #[error("this claim may only be `{{{{ {0} }}}}`")]
     OnlyFact(&'static str),
     /// A mistake in the declaration of an input.
@@ -76,13 +76,13 @@ pub enum Problem {
     },
 }
 
-/// Why no token was minted. For the log: a client learns only that it was not.
+/// Why no token was minted. For the log: a client only learns that it was not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
-    /// A claim without a value.
+    /// A claim has no value.
     #[error("{place}: {error}")]
     Evaluation {
-        /// Where in the template.
+        /// The place in the template.
         place: String,
         /// Why the expression cannot be evaluated.
         error: EvaluationError,
@@ -93,31 +93,31 @@ pub enum RenderError {
         /// The preset's limit.
         max: usize,
     },
-    /// A longer token than the bridge allows.
+    /// The token is larger than the bridge allows.
     #[error("the token would be up to {bytes} bytes long, at most {max} are allowed")]
     TooLarge {
-        /// What it would be.
+        /// The size it would have.
         bytes: usize,
-        /// What it may be.
+        /// The maximum.
         max: usize,
     },
-    /// The target's own tokens do not end, and this one has to.
+    /// The target's own tokens do not expire, but this one must.
     #[error("the target's tokens do not end by themselves, so none is made of a token that does")]
     Endless,
-    /// What the token comes of ends sooner than the target's shortest life.
+    /// The source of the token expires sooner than the shortest lifetime that the target supports.
     #[error("the target gives no token that lives less than {least} seconds, and what it comes of ends before")]
     TooBrief {
-        /// The target's shortest life, in seconds.
+        /// The target's shortest lifetime, in seconds.
         least: i64,
     },
-    /// The preset's own checker refuses the finished token.
+    /// The preset's own check refuses the finished token.
     #[error("the target's rules are broken: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Violations(Vec<Violation>),
 }
 
 impl RenderError {
-    /// Whether the template refuses such users on purpose: what it asks for is not there, or holds characters that it
-    /// does not put into a text.
+    /// Whether the template excludes such users intentionally: a value it uses is missing, or contains characters that
+    /// must not be inserted into a text.
     pub const fn is_choice(&self) -> bool {
         matches!(
             self,

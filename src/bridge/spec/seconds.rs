@@ -1,4 +1,4 @@
-//! Durations: written as whole seconds, read also as the configuration has them (`"10m"`).
+//! Durations: written as whole seconds, and also read in the configuration's form (`"10m"`).
 
 use chrono::Duration;
 use serde::de::Error;
@@ -21,7 +21,7 @@ pub fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S:
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     match Option::<Written>::deserialize(from)? {
         None => Ok(None),
-        // A number that no duration holds would panic in chrono: it is out of every range anyway.
+        // A number beyond any duration would panic in chrono: it is out of every range anyway.
         Some(Written::Seconds(seconds)) => Ok(Some(Duration::seconds(seconds.clamp(-1, 1_000_000_000)))),
         Some(Written::Text(text)) => {
             duration::parse(&text).map(Some).map_err(|wrong| Error::custom(format!("{text:?} {wrong}")))

@@ -1,8 +1,8 @@
-//! The words of a definition, each one of a few. To add a set of them: another `words!`.
+//! The terms of a definition, each a choice among a few. To add a set: another `words!`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A word of the configuration that stands for one of a few choices.
+/// A set of configuration terms, each of which stands for one choice.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -13,15 +13,15 @@ macro_rules! words {
             /// Every choice.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// Every word.
+            /// The term of every choice.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
 
-            /// Reads the configuration's word; `None` for any other.
+            /// Parses a term of the configuration; `None` for any other.
             pub fn parse(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|choice| choice.as_str() == word)
             }
 
-            /// The configuration's word.
+            /// The term in the configuration.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -44,7 +44,7 @@ macro_rules! words {
 pub(in crate::bridge) use words;
 
 words! {
-    /// How `aud` is written. Some targets compare text and never look into a list.
+    /// The JSON form of `aud`. Some targets compare strings and never look into a list.
     AudienceForm {
         /// `"aud": "x"`
         String = "string",
@@ -62,41 +62,41 @@ words! {
         Rs256 = "RS256",
         /// Ed25519.
         EdDsa = "EdDSA",
-        /// HMAC SHA-256, with a secret of this bridge alone.
+        /// HMAC SHA-256, with a secret used by this bridge alone.
         Hs256 = "HS256",
-        /// Ed25519 in the tokens of NATS, which are not of JOSE.
+        /// Ed25519 in NATS tokens, which do not use JOSE.
         Ed25519Nkey = "ed25519-nkey",
     }
 }
 
 words! {
-    /// Whose key signs a bridge's tokens.
+    /// Which key signs a bridge's tokens.
     KeySource {
-        /// A key of the bridge's own, made and rotated by this server: a leak stays local.
+        /// A key of the bridge's own, created and rotated by this server: a leak affects only this bridge.
         Own = "own",
-        /// The keys of this server's own tokens, for targets that know its issuer by discovery.
+        /// The keys of this server's own tokens, for targets that use its discovery document.
         Provider = "provider",
-        /// A key that was made elsewhere.
+        /// A key that was created elsewhere.
         Imported = "imported",
     }
 }
 
 words! {
-    /// The header's `typ`.
+    /// `typ` in the header.
     Typ {
         /// `JWT`
         Jwt = "JWT",
-        /// `at+jwt` (RFC 9068), which some targets demand and Dovecot 2.3 refuses.
+        /// `at+jwt` (RFC 9068), which some targets require and Dovecot 2.3 refuses.
         AtJwt = "at+jwt",
         /// No `typ`.
         None = "none",
     }
 }
 
-/// The header's `kid`.
+/// `kid` in the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KidPolicy {
-    /// The id of the key that signs.
+    /// The ID of the signing key.
     Auto,
     /// This text, visible ASCII (Ably's `appId.keyId`).
     Fixed(String),
@@ -105,7 +105,7 @@ pub enum KidPolicy {
 }
 
 impl KidPolicy {
-    /// Reads the configuration's word: `auto`, `omit`, or the text itself.
+    /// Parses the configuration's value: `auto`, `omit`, or the text itself.
     pub fn read(text: &str) -> Self {
         match text {
             "auto" => Self::Auto,
@@ -114,7 +114,7 @@ impl KidPolicy {
         }
     }
 
-    /// As the configuration has it.
+    /// The value in the configuration.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Auto => "auto",

@@ -1,7 +1,7 @@
-//! Lets somebody in by a trusted issuer's token, after hooks were asked about it.
+//! Lets a person in by a trusted issuer's token, after the hooks were asked.
 //!
-//! What must always hold: nothing is kept before they were asked. So what the arrival would do is done and taken back, which
-//! tells whom they are asked about; and nobody else is let in afterwards.
+//! What must always hold: nothing is stored before the hooks were asked. Therefore the arrival is first performed and
+//! rolled back, which shows for whom the hooks must be asked; and nobody else is let in afterwards.
 
 use diesel::Connection as _;
 use diesel::PgConnection;
@@ -16,10 +16,10 @@ use crate::hooks::BeforeSignIn;
 use crate::hooks::before::{Refusal, SignIn};
 use crate::storage::{Db, StorageError, audit, users};
 
-/// How often a transaction is tried when another one made the same person first.
+/// How often a transaction is tried if another one creates the same person first.
 const TRIES: usize = 3;
 
-/// Hooks, and what the token is brought for.
+/// The hooks, and the purpose of the token.
 #[derive(Clone, Copy)]
 pub struct Asking<'a> {
     /// The hooks.
@@ -28,10 +28,11 @@ pub struct Asking<'a> {
     pub result: &'static str,
 }
 
-/// Lets somebody in, or says why not; what refuses uses the token up all the same. Where something is issued, hooks are asked.
+/// Lets a person in, or returns the reason for refusal, which still uses the token up. If something is issued, the
+/// hooks are asked.
 ///
 /// # Errors
-/// [`StorageError`] for faults only.
+/// [`StorageError`], only for faults.
 pub async fn arrive(
     db: &Db,
     asking: Option<Asking<'_>>,
@@ -52,7 +53,7 @@ pub async fn arrive(
     loop {
         tries -= 1;
         match attempt().await {
-            // Another one linked or made the same person in between: look again.
+            // Another transaction linked or created the same person in the meantime: try again.
             Err(StorageError::Conflict { .. }) if tries > 0 => {}
             Err(StorageError::Conflict { .. }) => {
                 return Ok(Err(NotArrived::NotMade("an address or an external id is another's")));
@@ -63,17 +64,17 @@ pub async fn arrive(
 }
 
 impl Asking<'_> {
-    /// Asks those that have a say; none: there are none. Who is refused is written down.
+    /// Asks the hooks that apply; `None` if there are none. A refusal is recorded.
     ///
     /// # Errors
-    /// [`StorageError`] for faults, and for another one who arrives at the same time.
+    /// [`StorageError`] for a fault, or if another transaction lets the same person in at the same time.
     async fn ask(&self, db: &Db, arrival: &Arrival) -> Result<Result<Option<Asked>, NotArrived>, StorageError> {
         let Some(session) = &arrival.session else { return Ok(Ok(None)) };
         if !self.hooks.are_asked(session.client.as_deref()) {
             return Ok(Ok(None));
         }
         let rehearsed = arrival.clone();
-        // Who does not arrive is refused by the same steps once more, which then are kept.
+        // A person who would be refused goes through the same steps again, and then the result is kept.
         let Some((user, groups)) = db.run(move |conn| rehearsed.rehearse(conn)).await? else {
             return Ok(Ok(Some(Asked::default())));
         };
@@ -103,7 +104,7 @@ impl Asking<'_> {
 }
 
 impl Arrival {
-    /// Does what is to be done, and takes it back; gives who would arrive, and their groups.
+    /// Performs the arrival and rolls it back. Returns who would arrive, and their groups.
     fn rehearse(self, conn: &mut PgConnection) -> Result<Option<(User, Vec<String>)>, StorageError> {
         let mut found = None;
         let taken_back: Result<(), StorageError> = conn.transaction(|conn| {
@@ -119,7 +120,7 @@ impl Arrival {
         }
     }
 
-    /// What is denied uses the token up, as other refusals do; with one that a hook failed about it may be tried again.
+    /// A denial uses the token up, like other refusals; if a hook failed, the token can be tried again.
     fn refuse(self, conn: &mut PgConnection, user: Option<UserId>, why: &Refusal) -> Result<(), StorageError> {
         if matches!(why, Refusal::Denied { .. }) {
             self.spend(conn)?;

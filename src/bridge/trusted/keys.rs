@@ -1,7 +1,8 @@
-//! The keys of a trusted issuer: given, at an address, or at the address that its discovery document names.
+//! The keys of a trusted issuer: given directly, at a URL, or at the URL in its discovery document.
 //!
-//! What must always hold: a discovery document counts only when it names exactly the issuer that it was fetched for (OpenID
-//! Connect Discovery §4.3); one that fails is not asked for again at once, and the address that it named before is used on.
+//! What must always hold: a discovery document counts only if it names exactly the issuer that it was fetched for
+//! (OpenID Connect Discovery §4.3); after a failure it is not fetched again at once, and the URL that it named before
+//! remains in use.
 
 use std::sync::Arc;
 
@@ -15,35 +16,35 @@ use crate::outbound::key_sets::{KeySets, KeySetsError, is_json};
 use crate::outbound::{Outbound, OutboundError};
 use crate::tokens::key_set::KeySet;
 
-/// Shortest time between two fetches of a discovery document, after a failure too.
+/// The shortest time between two fetches of a discovery document, even after a failure.
 const PAUSE: Duration = Duration::seconds(30);
-/// How long a discovery document counts.
+/// How long a discovery document is used.
 const LIFE: Duration = Duration::hours(1);
 
 /// Where keys come from.
 #[derive(Clone, Debug)]
 pub enum KeyOrigin {
-    /// The discovery document of the issuer names their address.
+    /// From the URL in the issuer's discovery document.
     Discovery,
-    /// An address.
+    /// From this URL.
     At(String),
-    /// They were given.
+    /// Given in the configuration.
     Given(Arc<KeySet>),
 }
 
-/// Why there are no keys.
+/// Why keys are not available.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustedKeysError {
-    /// They cannot be had.
+    /// They could not be fetched or parsed.
     #[error(transparent)]
     Keys(#[from] KeySetsError),
-    /// The discovery document cannot be had.
+    /// The discovery document could not be fetched.
     #[error("its discovery document cannot be fetched: {0}")]
     Fetch(#[from] OutboundError),
-    /// It is none, or another's.
+    /// It is invalid, or another issuer's.
     #[error("its discovery document {0}")]
     Discovery(&'static str),
-    /// It could not be had a moment ago.
+    /// Fetching it failed a moment ago.
     #[error("its discovery document could not be fetched a moment ago")]
     Pause,
 }
@@ -91,9 +92,9 @@ impl TrustedKeys {
         }
     }
 
-    /// The address that the discovery document names.
+    /// The key set URL in the discovery document.
     async fn address(&self) -> Result<String, TrustedKeysError> {
-        // Held while fetching: whoever comes meanwhile waits for the same answer.
+        // Held while fetching: further callers wait for the same response.
         let mut discovered = Arc::clone(&self.discovered).lock_owned().await;
         let now = self.clock.now();
         let known = discovered.found.clone();
@@ -106,8 +107,8 @@ impl TrustedKeys {
         }
         discovered.asked_at = Some(now);
         let (issuer, outbound) = (self.issuer.clone(), self.outbound.clone());
-        // To the end, also when whoever asked is gone meanwhile: otherwise a caller that hangs up at once would keep everybody
-        // else from asking.
+        // Runs to the end even if the caller disconnects: otherwise a caller that hangs up at once would keep everybody
+        // else from fetching.
         let discovering = tokio::spawn(async move {
             let uri = discover(&issuer, &outbound).await?;
             discovered.found = Some((uri.clone(), now + LIFE));

@@ -1,9 +1,9 @@
-//! Trusted issuers of a running server: whose tokens are believed, by which keys, and the sign-in that comes of one.
+//! The trusted issuers of a running server: whose tokens are accepted, with which keys, and the sign-in that results.
 //!
-//! What must always hold: a token is verified by the one verifier, with the keys of exactly the issuer that it names and the
-//! algorithms that this issuer is trusted with; it is for us, for one of the audiences that the trust lists, or, where it is
-//! to prove a client, for the one that this client lists; its keys come through the guarded outbound client. What its owner may
-//! do here, rules and clients say, never the token.
+//! What must always hold: a token is verified by the one verifier, with the keys of exactly the issuer that it names
+//! and the algorithms allowed for that issuer; its audience is this server, one of the audiences that the trust lists
+//! or, if it authenticates a client, the one that this client lists; its keys are fetched through the guarded outbound
+//! client. What its owner may do here is decided by rules and clients, never by the token.
 //!
 //! To add a source of keys: a variant of [`KeyOrigin`].
 
@@ -32,87 +32,88 @@ use crate::tokens::verifier::{self, Refusal, Verified};
 /// A trusted issuer as the configuration declares it.
 #[derive(Clone, Debug)]
 pub struct Declared {
-    /// What is believed.
+    /// How much it is trusted.
     pub trust: Trust,
     /// Where its keys are.
     pub keys: KeyOrigin,
-    /// Its tokens as grants (RFC 7523).
+    /// The use of its tokens as grants (RFC 7523).
     pub grant: BearerGrant,
 }
 
-/// Why a token is not believed.
+/// Why a token is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// Its issuer is nobody's whom we trust, or not for this kind of token.
+    /// Its issuer is not trusted, or not for this type of token.
     #[error("no trusted issuer of such tokens has this name")]
     Unknown,
-    /// Its keys are not to be had.
+    /// Its keys are not available.
     #[error("the keys of the issuer: {0}")]
     Keys(#[from] TrustedKeysError),
-    /// It is not genuine, not for us, or over.
+    /// It is not genuine, not intended for this server, or expired.
     #[error("the token: {0}")]
     Token(#[from] Refusal),
-    /// Genuine, but not as this issuer's tokens must be.
+    /// It is genuine, but violates a rule for this issuer's tokens.
     #[error(transparent)]
     Refused(#[from] TrustRefusal),
 }
 
 impl TrustError {
-    /// Whether the token was no good, other than being over: keys that cannot be had are nobody's guess.
+    /// Whether the token itself was bad, for a reason other than expiry. Keys that are not available do not count as a
+    /// guess.
     pub const fn is_in_vain(&self) -> bool {
         !matches!(self, Self::Keys(_) | Self::Token(Refusal::Expired) | Self::Refused(_))
     }
 }
 
-/// A token of a trusted issuer that is believed.
+/// A verified token of a trusted issuer.
 #[derive(Clone, Debug)]
 #[must_use = "a believed token is there to be used"]
 pub struct Believed<'a> {
-    /// What is believed of its issuer.
+    /// How much its issuer is trusted.
     pub trust: &'a Trust,
-    /// What it says.
+    /// Its claims.
     pub claims: Map<String, Value>,
 }
 
 impl Believed<'_> {
-    /// A claim of text.
+    /// A string claim.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.claims.get(name).and_then(Value::as_str)
     }
 
-    /// A claim that is a date, in seconds.
+    /// A date claim, in seconds.
     pub fn seconds(&self, name: &str) -> Option<i64> {
         self.claims.get(name).and_then(Value::as_i64)
     }
 
-    /// When the person signed in there (`auth_time`), if it says so: when a token was made says nothing of that.
+    /// When the person signed in there (`auth_time`), if the token states it: the time of issue does not tell.
     pub fn signed_in_at(&self) -> Option<Time> {
         self.seconds("auth_time").and_then(|seconds| Time::from_timestamp(seconds, 0))
     }
 
-    /// Its id, if it has one, and from when on it is refused for its age: what is remembered of a token that counts once.
+    /// Its ID, if it has one, and the time from which it is refused as expired: what is stored for a single-use token.
     pub fn id(&self, now: Time) -> Option<(String, Time)> {
         let exp = self.seconds("exp").unwrap_or_default() + i64::from(self.trust.leeway);
         Some((self.text("jti")?.to_owned(), Time::from_timestamp(exp, 0).unwrap_or(now)))
     }
 
-    /// The same where its issuer's tokens count once wherever they are brought.
+    /// The same, if this issuer's tokens are single use everywhere.
     pub fn once(&self, now: Time) -> Option<(String, Time)> {
         self.id(now).filter(|_| self.trust.single_use)
     }
 
-    /// Whether the request that brings it proves the key that it is bound to, if any: bound to a key it is nothing in the
-    /// hands of others (RFC 7800, RFC 9449). What is bound to anything else than such a key is never proven.
+    /// Whether the request proves the key that the token is bound to, if any: a key-bound token must be useless to
+    /// others (RFC 7800, RFC 9449). A token that is bound to anything other than such a key is never proven.
     pub fn is_proven_by(&self, key: Option<&Jkt>) -> bool {
         let Some(bound) = self.claims.get("cnf") else { return true };
         let bound: Option<Confirmation> = serde_json::from_value(bound.clone()).ok();
         bound.zip(key).is_some_and(|(bound, key)| key.as_str() == bound.jkt)
     }
 
-    /// Who acts for the person in it, and who may: both as the issuer names them.
+    /// The actor in the token, and who may act, both as the issuer names them.
     ///
     /// # Errors
-    /// [`ActorFault`] for a claim that is malformed.
+    /// [`ActorFault`] for a malformed claim.
     pub fn acting(&self) -> Result<(Option<Actor>, Option<MayAct>), ActorFault> {
         let (act, may_act) = (self.claims.get("act"), self.claims.get("may_act"));
         let (act, may_act) = (act.map(Actor::read).transpose()?, may_act.map(MayAct::read).transpose()?);
@@ -120,7 +121,7 @@ impl Believed<'_> {
         Ok((act.map(|act| act.named_by(issuer)), may_act.map(|may| may.named_by(issuer))))
     }
 
-    /// Whom it is for.
+    /// Its audiences.
     pub fn audience(&self) -> Vec<String> {
         match self.claims.get("aud") {
             Some(Value::String(one)) => vec![one.clone()],
@@ -137,12 +138,12 @@ pub struct TrustedIssuer {
     keys: TrustedKeys,
 }
 
-/// The issuers.
+/// The trusted issuers.
 #[derive(Default)]
 pub struct TrustedIssuers(Vec<TrustedIssuer>);
 
 impl TrustedIssuers {
-    /// Nothing fetched yet.
+    /// Starts with nothing fetched.
     pub fn new(declared: Vec<Declared>, outbound: &Outbound, clock: &Clock) -> Self {
         let ready = |declared: Declared| TrustedIssuer {
             algorithms: declared.trust.algorithms.iter().filter_map(|name| name.parse().ok()).collect(),
@@ -152,35 +153,35 @@ impl TrustedIssuers {
         Self(declared.into_iter().map(ready).collect())
     }
 
-    /// The issuer that a token names, whatever the token is worth.
+    /// The issuer that a token names, whether or not the token is valid.
     pub fn of_token(&self, token: &str) -> Result<&TrustedIssuer, TrustError> {
         let named = verifier::claimed_issuer(token)?;
         self.0.iter().find(|one| one.declared.trust.issuer == named).ok_or(TrustError::Unknown)
     }
 
-    /// The issuer of a token, when its tokens let people make passkeys.
+    /// The issuer of a token, if its tokens allow people to register passkeys.
     pub fn enrolling(&self, token: &str) -> Option<&TrustedIssuer> {
         self.of_token(token).ok().filter(|one| one.trust().may_enrol)
     }
 
-    /// The issuer of this name of ours.
+    /// The issuer with this configured name.
     pub fn find(&self, name: &str) -> Option<&TrustedIssuer> {
         self.0.iter().find(|one| one.declared.trust.name == name)
     }
 
-    /// Whether the tokens of any issuer are taken as grants.
+    /// Whether tokens of any issuer are accepted as grants.
     pub fn grant_tokens(&self) -> bool {
         self.0.iter().any(|one| !one.declared.grant.clients.is_empty())
     }
 
-    /// Whether identity assertions of any issuer are.
+    /// Whether identity assertions of any issuer are accepted.
     pub fn grant_assertions(&self) -> bool {
         let takes =
             |one: &TrustedIssuer| !one.grant().clients.is_empty() && one.trust().kinds.contains(&SubjectKind::IdJag);
         self.0.iter().any(takes)
     }
 
-    /// A token of one of them.
+    /// Verifies a token of one of these issuers.
     ///
     /// # Errors
     /// [`TrustError`].
@@ -190,17 +191,17 @@ impl TrustedIssuers {
 }
 
 impl TrustedIssuer {
-    /// What is believed of it.
+    /// How much it is trusted.
     pub const fn trust(&self) -> &Trust {
         &self.declared.trust
     }
 
-    /// Its tokens as grants.
+    /// The use of its tokens as grants.
     pub const fn grant(&self) -> &BearerGrant {
         &self.declared.grant
     }
 
-    /// A token of this issuer, as one of this kind.
+    /// Verifies a token of this issuer, as one of this type.
     ///
     /// # Errors
     /// [`TrustError`].
@@ -209,10 +210,10 @@ impl TrustedIssuer {
         self.believe_for(token, kind, &audiences, now).await
     }
 
-    /// The same as whichever of the kinds that are taken, but for identity assertions.
+    /// The same, as any of the accepted types except identity assertions.
     ///
     /// # Errors
-    /// [`TrustError`] of the last kind.
+    /// [`TrustError`] of the last type tried.
     pub async fn believe_any(&self, token: &str, now: Time) -> Result<Believed<'_>, TrustError> {
         let mut refused = TrustError::Unknown;
         // An identity assertion is for a client's server, never for a person's browser.
@@ -225,7 +226,7 @@ impl TrustedIssuer {
         Err(refused)
     }
 
-    /// The same for audiences of the caller's choice, of which it must name one.
+    /// The same with the caller's own list of audiences, of which the token must name one.
     ///
     /// # Errors
     /// [`TrustError`].
@@ -251,7 +252,7 @@ impl TrustedIssuer {
             places::foreign(keys, &self.algorithms, &place, token, now)
         };
         let verified = match verify(&*self.keys.get().await?) {
-            // It may have changed its keys since they were fetched.
+            // The issuer may have changed its keys since they were fetched.
             Err(refusal @ (Refusal::UnknownKey | Refusal::Signature)) => match self.keys.newer().await {
                 Some(keys) => verify(&keys)?,
                 None => return Err(refusal.into()),

@@ -1,8 +1,8 @@
-//! What comes of a trusted issuer's token: the person it means, and a session of their own for it.
+//! The result of a trusted issuer's token: the person whom it identifies, and a session for them.
 //!
-//! What must always hold: the token is used up, its person found or made, and the session opened in one transaction, so that
-//! of many at once one counts and nothing is half done; the session is one factor of nothing (`acr` 0), its verification is
-//! never fresh, and it lives no longer than what is issued in it.
+//! What must always hold: the token is used up, its person found or created, and the session opened in one transaction,
+//! so that of many simultaneous attempts one succeeds and nothing is left half done; the session counts as no
+//! authentication factor (`acr` 0), its verification is never fresh, and it lives no longer than what is issued in it.
 
 use diesel::PgConnection;
 use serde_json::{Map, Value};
@@ -20,55 +20,55 @@ use crate::storage::first_sessions::{ForeignSession, open_foreign};
 use crate::storage::used_jti::{self, Kind, Spent};
 use crate::storage::{StorageError, audit, people, users};
 
-/// Longest `sub` of a foreign issuer.
+/// The maximum length of a foreign issuer's `sub`, in bytes.
 const MAX_SUBJECT: usize = 255;
 
-/// Somebody arrives with a token.
+/// A person who arrives with a token.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// What is believed of the issuer.
+    /// How much the issuer is trusted.
     pub trust: Trust,
-    /// The issuer's name of the person.
+    /// The person's `sub` at the issuer.
     pub subject: String,
-    /// The token's id, when it counts once, and from when on it is refused for its age.
+    /// The token's ID, if it is single use, and the time from which it is refused as expired.
     pub once: Option<(String, Time)>,
-    /// The address that it proves.
+    /// The e-mail address that it verifies.
     pub email: Option<Email>,
-    /// What an account is made from.
+    /// What a new account is created from.
     pub attributes: Map<String, Value>,
-    /// The id of the account, where one is made.
+    /// The ID of the account, if one is created.
     pub newcomer: UserId,
-    /// Groups whose members may use the client; none: everybody may.
+    /// Groups whose members may use the client; empty if everybody may.
     pub members: Vec<String>,
-    /// Whether administrators are refused, because what comes of it would be theirs as well.
+    /// Whether administrators are refused, because they would own the result as well.
     pub spares_administrators: bool,
-    /// The session to open; none where only the person is wanted.
+    /// The session to open; `None` if only the person is needed.
     pub session: Option<ForeignSession>,
-    /// The event to write, but for whose it is.
+    /// The event to write, without its user.
     pub event: Event,
 }
 
-/// Who arrived.
+/// The person who was let in.
 #[derive(Clone, Debug)]
 pub struct Arrived {
     /// The person the token identifies.
     pub user: User,
-    /// The session that was opened for them; without one, an id of nothing.
+    /// Their new session; without one, an unused ID.
     pub session: SessionId,
-    /// What hooks add to its tokens.
+    /// What hooks add to the tokens of the session.
     pub hook_claims: Map<String, Value>,
 }
 
-/// Why nobody did.
+/// Why nobody was let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotArrived {
     /// The token was used before.
     #[error("the token was used before")]
     Replayed,
-    /// A `sub` that is none of anybody.
+    /// A malformed `sub`.
     #[error("the subject of the token is too long, or not on one line")]
     Subject,
-    /// It means nobody here.
+    /// It identifies nobody here.
     #[error("the token means nobody who has an account here")]
     Nobody,
     /// The account is disabled.
@@ -77,38 +77,38 @@ pub enum NotArrived {
     /// The person may not use the client.
     #[error("the person is not in a group that may use this client")]
     NotInGroup,
-    /// An administrator, where nobody speaks for one.
+    /// An administrator, for whom no issuer may vouch.
     #[error("the person is an administrator, for whom no other issuer speaks")]
     Administrator,
-    /// An account cannot be made of what it says.
+    /// An account cannot be created from the token.
     #[error("no account can be made: {0}")]
     NotMade(&'static str),
-    /// A hook denied it or failed.
+    /// A hook denied it, or failed.
     #[error(transparent)]
     Hook(#[from] Refusal),
 }
 
-/// What the hooks said.
+/// The answers of the hooks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
-    /// Whom they let in; none: nobody arrives, so they were not asked.
+    /// Whom they let in; `None` if nobody would arrive, so that they were not asked.
     pub(super) user: Option<UserId>,
     /// What they add.
     pub(super) passed: Passed,
 }
 
-/// Whom a token means.
+/// Whom a token identifies.
 enum Meant {
-    /// Somebody whom the issuer's source knows by this `sub`.
+    /// A person with this `sub` in the issuer's source.
     Known(User),
-    /// Somebody with an address that it proves, to be linked.
+    /// A person with the e-mail address that the token verifies, who is to be linked.
     Unlinked(User),
-    /// Nobody yet: an account is to be made.
+    /// Nobody yet: an account is to be created.
     New,
 }
 
 impl Arrival {
-    /// Of a token that is believed. `once` is its id and from when on it is refused for its age, when it counts once.
+    /// For a verified token. `once` is its ID and the time from which it is refused as expired, if it is single use.
     pub fn new(
         believed: &Believed<'_>,
         once: Option<(String, Time)>,
@@ -130,7 +130,7 @@ impl Arrival {
         }
     }
 
-    /// Uses the token up; `false` when it was used before.
+    /// Uses the token up; `false` if it was used before.
     pub(super) fn spend(&self, conn: &mut PgConnection) -> Result<bool, StorageError> {
         let Some((jti, until)) = &self.once else { return Ok(true) };
         let signer = self.trust.issuer.clone();
@@ -142,7 +142,7 @@ impl Arrival {
         conn: &mut PgConnection,
         asked: Option<Asked>,
     ) -> Result<Result<Arrived, NotArrived>, StorageError> {
-        // As for every id of another system: an export with any other could not be imported.
+        // The same limits as for every external ID: otherwise an export could not be imported.
         if self.subject.len() > MAX_SUBJECT || self.subject.chars().any(char::is_control) {
             return Ok(Err(NotArrived::Subject));
         }
@@ -159,8 +159,8 @@ impl Arrival {
         let user = match meant {
             Meant::Known(user) => user,
             Meant::Unlinked(user) => {
-                // Known by another name already: the address went from one person there to another. Or by as many systems as
-                // anybody may be.
+                // The person is already linked to another `sub` of this source, so the address has moved from one
+                // person there to another; or they have as many external IDs as anybody may have.
                 if !people::link(conn, user.id, &self.trust.source, &self.subject)? {
                     return Ok(Err(NotArrived::Nobody));
                 }
@@ -188,7 +188,7 @@ impl Arrival {
         Ok(Ok(Arrived { user, session, hook_claims: passed.claims }))
     }
 
-    /// Whom the token means. Nothing is written yet.
+    /// Whom the token identifies. Nothing is written yet.
     fn meant(&self, conn: &mut PgConnection) -> Result<Result<Meant, NotArrived>, StorageError> {
         if let Some(user) = people::find_by_external_id(conn, &self.trust.source, &self.subject)? {
             return Ok(Ok(Meant::Known(user)));
@@ -203,7 +203,8 @@ impl Arrival {
         })
     }
 
-    /// Whether they may come in: asked before anybody is linked or made, so that a refusal leaves nothing behind.
+    /// Whether they may be let in. Checked before anybody is linked or created, so that a refusal leaves nothing
+    /// behind.
     fn judge(&self, conn: &mut PgConnection, meant: &Meant) -> Result<Result<(), NotArrived>, StorageError> {
         let (is_member, administers) = match meant {
             Meant::Known(user) | Meant::Unlinked(user) => {

@@ -1,4 +1,4 @@
-//! Making a passkey because a backend permits it: on its own page, or on ours by a link.
+//! Registering a passkey with a backend's permission: on the backend's own page, or on ours through a link.
 
 use super::super::Ceremonies;
 use super::super::authentication::{Begun, listed};
@@ -19,7 +19,7 @@ use crate::storage::{action_tokens, audit, users};
 use crate::tokens::claims::Authentication;
 use crate::tokens::mint::ActionOutcome;
 
-/// A passkey that was made with a token.
+/// A passkey that was registered with a token.
 struct Enrolled {
     token: ActionToken,
     owner: User,
@@ -28,7 +28,7 @@ struct Enrolled {
 }
 
 impl Ceremonies {
-    /// Begins making a passkey with an action token.
+    /// Begins the registration of a passkey with an action token.
     pub async fn begin_enrolment(
         &self,
         presented: Presented<'_>,
@@ -83,7 +83,7 @@ impl Ceremonies {
         origin: &Provenance,
     ) -> Result<Registered, CeremonyError> {
         let now = self.clock.now();
-        // Before anything is written: the result must be signed afterwards.
+        // Checked before anything is written, because the result must be signed afterwards.
         self.mint.keys().require_fresh()?;
         let result = crate::random::uuid();
         let proof = Proof { user_verified: made.user_verified, backup_eligible: made.backup_eligible, attested: false };
@@ -93,13 +93,13 @@ impl Ceremonies {
         let enrolled = self
             .db
             .tx(move |conn| {
-                // Lock → decide → write, as when somebody signed in adds one.
+                // Lock → decide → write, as when a signed-in person adds a passkey.
                 let Some(owner) = users::lock(conn, user)? else { return Ok(Err(ActionRefusal::Person.into())) };
                 let Some(token) = action_tokens::get(conn, id)? else { return Ok(Err(ActionRefusal::Unknown.into())) };
                 let administers = users::is_administrator(conn, user)?;
                 let existing = credentials::of_users(conn, &[user], None)?;
                 let served = rp_ids.count(&existing);
-                // A token that was used explains itself better than the passkey that it made.
+                // The state of a used token is a better reason for a refusal than the passkey that it registered.
                 let good = token.judge(now).and_then(|()| token.judge_client(&room_client));
                 let good = good.and_then(|()| token.judge_person(&owner, administers));
                 if let Err(refusal) = good.and_then(|()| token.judge_enrolment(&room_client, served)) {
@@ -148,7 +148,7 @@ impl Ceremonies {
             external_id: token.external_id,
             operation: None,
             credential_id: passkey.credential_id.clone(),
-            // A passkey was made; nobody was recognised by one.
+            // A passkey was registered; nobody was authenticated by one.
             authentication: Authentication {
                 acr: Some("0".to_owned()),
                 credential_class: Some(class),

@@ -1,8 +1,8 @@
-//! A link to our page on which one person makes one passkey, for the operator to hand over.
+//! A link to our page on which one person registers one passkey, for the operator to hand over.
 //!
-//! What must always hold: it is an action token like a backend's, stored and audited by the same function, for nobody who
-//! administers or is disabled, and for a day at most. It is good on our own page alone, and beside passkeys that the person has:
-//! one of them may be lost.
+//! What must always hold: it is an action token like a backend's, stored and audited by the same function, never for an
+//! administrator or a disabled account, and valid for at most a day. It can be used only on our own page, and also if
+//! the person already has passkeys: one of them may be lost.
 
 use chrono::Duration;
 use diesel::PgConnection;
@@ -18,21 +18,21 @@ use crate::domain::id::UserId;
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::storage::StorageError;
 
-/// A link that was made.
+/// A link that was created.
 #[derive(Debug)]
 #[must_use = "the link is shown once"]
 pub struct EnrolmentLink {
-    /// The address, with the token behind the `#`.
+    /// The URL, with the token after the `#`.
     pub address: String,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Time,
 }
 
-/// Makes a link for `user`, good for `life`, for the relying party that is used at our own origin, `issuer`.
+/// Creates a link for `user` with lifetime `life`, for the relying party that is used at our own origin, `issuer`.
 ///
 /// # Errors
-/// [`CeremonyError`] inside, with nothing written: the rules of every action token, or a life that is none of a link's;
-/// [`StorageError`] when the database fails.
+/// Inner [`CeremonyError`], with nothing written: a rule for every action token is violated, or the lifetime is not
+/// allowed for a link. [`StorageError`] if the database fails.
 pub fn enrolment_link(
     conn: &mut PgConnection,
     (profiles, issuer): (&RelyingParties, &str),

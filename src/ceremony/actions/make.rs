@@ -1,4 +1,4 @@
-//! What backends do with action tokens: make them, see them, take them back.
+//! What backends do with action tokens: create, list and revoke them.
 
 use chrono::Duration;
 use diesel::PgConnection;
@@ -23,10 +23,10 @@ use crate::domain::standard_claims::StandardClaims;
 use crate::domain::user::UserStatus;
 use crate::storage::{StorageError, action_tokens, audit, credentials, people, users};
 
-/// The page of ours for [`Action::Enrol`].
+/// Our page for [`Action::Enrol`].
 pub(super) const ENROLMENT_PAGE: &str = "/enrol";
 
-/// Where our own page takes a token from the address, after `#`.
+/// Our page that takes a token from the URL, after `#`.
 const fn page_of(action: Action) -> Option<&'static str> {
     match action {
         Action::Enrol => Some(ENROLMENT_PAGE),
@@ -35,37 +35,37 @@ const fn page_of(action: Action) -> Option<&'static str> {
     }
 }
 
-/// What a backend asks for.
+/// A backend's request.
 #[derive(Clone, Debug)]
 pub struct NewAction {
     /// What is permitted.
     pub action: Action,
-    /// To whom.
+    /// The person.
     pub whom: Whom,
-    /// The relying-party profile; none: the client's.
+    /// The relying-party profile. `None`: the client's.
     pub relying_party: Option<String>,
     /// The only origin that may use it.
     pub origin: Option<String>,
-    /// Where our page sends the person afterwards.
+    /// Where our page redirects the person afterwards.
     pub return_to: Option<String>,
-    /// How long it lives.
+    /// The lifetime.
     pub life: Option<Duration>,
-    /// Whether it travels by mail, and may live longer.
+    /// Whether it is sent by e-mail, which allows a longer lifetime.
     pub mailed: bool,
-    /// What is signed, for [`Action::Sign`].
+    /// What is to be signed, for [`Action::Sign`].
     pub operation: Option<Operation>,
 }
 
-/// A person, as a backend names them.
+/// A person, as a backend identifies them.
 #[derive(Clone, Debug)]
 pub enum Whom {
-    /// By our id.
+    /// By our ID.
     Id(UserId),
-    /// By another system's, made with these claims if there is nobody of that name.
+    /// By the ID in another system. If nobody has it, a person is created with these claims.
     Called(ExternalId, StandardClaims),
 }
 
-/// What a backend's access token lets it do beside making tokens for its own people.
+/// What a backend's access token allows besides creating tokens for its own people.
 #[derive(Clone, Copy, Debug)]
 pub struct Rights {
     anyone: bool,
@@ -74,7 +74,7 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// The rights that scopes give.
+    /// The rights that the scopes grant.
     pub fn of(scopes: &Scopes) -> Self {
         Self {
             anyone: scopes.contains(ACTION_TOKENS_ANYONE),
@@ -84,7 +84,7 @@ impl Rights {
     }
 }
 
-/// A token that was made.
+/// A token that was created.
 #[derive(Debug)]
 #[must_use = "the token is shown once"]
 pub struct Made {
@@ -92,14 +92,14 @@ pub struct Made {
     pub token: ActionToken,
     /// Its secret.
     pub secret: PlainToken,
-    /// Whether its person was made with it.
+    /// Whether its person was created with it.
     pub made_person: bool,
-    /// The address of our page that takes it, where it may be used there.
+    /// The URL of our page that accepts the token, if it may be used there.
     pub link: Option<String>,
 }
 
 impl Ceremonies {
-    /// Makes an action token.
+    /// Creates an action token.
     pub async fn make_action(
         &self,
         client: &Client,
@@ -141,7 +141,7 @@ impl Ceremonies {
         Ok(Made { token, secret, made_person, link })
     }
 
-    /// The profile that a token is for, with every address in it checked.
+    /// The profile for a token, after checking every URL in the request.
     fn party_for(&self, client: &Client, new: &NewAction) -> Result<String, CeremonyError> {
         let name = new.relying_party.as_deref().or(client.definition.relying_party.as_deref());
         let party = self.profiles.choose(None, name, None)?;
@@ -159,14 +159,14 @@ impl Ceremonies {
         Ok(party.name.clone())
     }
 
-    /// The link of our own page, where the token may be used there.
+    /// The link to our own page, if the token may be used there.
     fn link(&self, token: &ActionToken, secret: &PlainToken) -> Option<String> {
         let here = self.has_own_page(&token.relying_party, token.origin.as_deref());
         let page = page_of(token.action).filter(|_| here)?;
         Some(address(self.mint.issuer(), page, secret))
     }
 
-    /// Whether a token of this relying party, bound to this origin where it names one, may be used on our own page.
+    /// Whether a token of this relying party, bound to this origin if it names one, may be used on our own page.
     fn has_own_page(&self, relying_party: &str, bound: Option<&str>) -> bool {
         let own = self.mint.issuer();
         bound.is_none_or(|origin| origin == own)
@@ -182,7 +182,7 @@ impl Ceremonies {
         origin: &Provenance,
     ) -> Result<(ActionToken, bool), CeremonyError> {
         let digest = secret.digest();
-        // Of two requests that make the same person at once, the second finds them at its second try.
+        // If two requests create the same person at once, the second one finds them at its second attempt.
         for last in [false, true] {
             let (draft, whom, origin, rp_ids) = (draft.clone(), whom.clone(), origin.clone(), self.rp_ids());
             let stored = self.db.tx(move |conn| store(conn, draft, (&whom, rights), &digest, &rp_ids, &origin)).await;
@@ -197,7 +197,7 @@ impl Ceremonies {
         Err(CeremonyError::NoSuchPerson)
     }
 
-    /// A client's own tokens, the newest first.
+    /// A client's own tokens, newest first.
     pub async fn actions_of(
         &self,
         client: &Client,
@@ -208,7 +208,7 @@ impl Ceremonies {
         Ok(self.db.run(move |conn| action_tokens::page(conn, &client, after, most)).await?)
     }
 
-    /// Takes one of a client's tokens back; one that is another's, used or taken back already is not there.
+    /// Revokes one of a client's tokens; `false` if it is another client's, or was already used or revoked.
     pub async fn revoke_action(
         &self,
         client: &Client,
@@ -232,7 +232,7 @@ impl Ceremonies {
     }
 }
 
-/// A token as it begins: for nobody yet, from the first of two moments to the second.
+/// A new token, not assigned to a person yet, valid from the first of two times to the second.
 pub(super) fn draft(
     client: &Client,
     action: Action,
@@ -260,7 +260,7 @@ pub(super) fn draft(
     }
 }
 
-/// Stores a draft for its person, with the event in the audit trail; gives it, and whether the person was made with it.
+/// Stores a draft for its person, with the audit event. Returns the token, and whether the person was created with it.
 pub(super) fn store(
     conn: &mut PgConnection,
     draft: ActionToken,
@@ -282,12 +282,12 @@ pub(super) fn store(
     Ok(Ok((token, made_person)))
 }
 
-/// The address of a page of ours that takes a token: no server sees what stands behind the `#`.
+/// The URL of a page of ours that takes a token: no server sees what follows the `#`.
 pub(super) fn address(issuer: &str, page: &str, secret: &PlainToken) -> String {
     format!("{issuer}{page}#{}", secret.expose())
 }
 
-/// How long it lives: minutes, unless it has to travel by mail.
+/// The lifetime: minutes, unless it is sent by e-mail.
 fn life(new: &NewAction) -> Result<Duration, CeremonyError> {
     if new.mailed && page_of(new.action).is_none() {
         return Err(CeremonyError::Invalid("Only what has a page of ours may be `mailed`: `enrol` and `sign`."));
@@ -301,7 +301,7 @@ fn life(new: &NewAction) -> Result<Duration, CeremonyError> {
     }
 }
 
-/// Finds the person, or makes them; gives the token with them in it.
+/// Finds or creates the person. Returns the token, assigned to them.
 fn resolve(
     conn: &mut PgConnection,
     draft: ActionToken,

@@ -1,4 +1,4 @@
-//! Seeing and removing passkeys because a backend permits it.
+//! Listing and removing passkeys with a backend's permission.
 
 use std::collections::BTreeMap;
 
@@ -48,8 +48,8 @@ impl Ceremonies {
         Ok((passkeys, signals))
     }
 
-    /// Removes a passkey of a token's person, and ends the sessions it opened. The last one too, where the person has
-    /// another way in: the system that asks, and calls them by a name of its own.
+    /// Removes a passkey of a token's person, and ends the sessions that it opened. It may be the last one, if the
+    /// person has another way to sign in: the system that asks, which knows them by an ID of its own.
     pub async fn remove_by_action(
         &self,
         presented: Presented<'_>,
@@ -71,7 +71,7 @@ impl Ceremonies {
         let rp_ids = self.rp_ids();
         self.db
             .tx(move |conn| {
-                // Lock → decide → write: what else is taken away meanwhile changes what this may take.
+                // Lock → decide → write: a concurrent removal changes what may be removed here.
                 let Some(locked) = users::lock(conn, owner)? else { return Ok(Err(ActionRefusal::Person.into())) };
                 let administers = users::is_administrator(conn, owner)?;
                 if let Err(refusal) = token.judge_person(&locked, administers) {
@@ -103,8 +103,8 @@ impl Ceremonies {
     }
 }
 
-/// Whether the system behind a token knows its person by a name of its own. Names of others are no way in that it could vouch
-/// for: of some nobody knows whether they lead anywhere.
+/// Whether the system behind a token knows its person by an ID of its own. The IDs of other systems do not count,
+/// because the token's system cannot say whether the person can still sign in there.
 fn is_known_elsewhere(token: &ActionToken, names: &BTreeMap<String, String>) -> bool {
     let called_by = token.external_id.as_ref().map(|id| id.source.as_str());
     names.keys().any(|source| *source == token.client || Some(source.as_str()) == called_by)

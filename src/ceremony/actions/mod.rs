@@ -1,10 +1,12 @@
-//! Action tokens: a trusted backend lets one of its people enrol, sign in, step up, or manage passkeys, once.
+//! Action tokens: a trusted backend permits one of its people to enrol, sign in, step up, sign, or manage passkeys,
+//! once.
 //!
-//! What must always hold: a token is looked at, counted when a ceremony begins, and used up by the statement or transaction
-//! that does what it permits, so that a cancelled prompt loses nothing and one of many answers wins; whatever is refused is
-//! written down with its reason; an action opens no session of ours, and its result is for the backend alone.
+//! What must always hold: a token is checked, counted when a ceremony begins, and used up by the statement or
+//! transaction that does what it permits, so that a cancelled prompt loses nothing and one of many answers succeeds;
+//! every refusal is recorded with its reason; an action opens no session of ours, and its result is for the backend
+//! alone.
 //!
-//! To add an action: a variant of [`Action`], and either a ceremony ([`enrol`], [`prove`]) or a deed of its own
+//! To add an action: a variant of [`Action`], and either a ceremony ([`enrol`], [`prove`]) or an operation of its own
 //! ([`manage`]).
 
 mod enrol;
@@ -36,20 +38,20 @@ use crate::domain::user::User;
 use crate::storage::{StorageError, action_tokens, credentials, users};
 use crate::tokens::claims::Authentication;
 
-/// A request that proves its right by an action token.
+/// A request that is authorized by an action token.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
-    /// The token; none when what came has not even the form of one.
+    /// The token; `None` if what was sent is malformed.
     pub token: Option<&'a PlainToken>,
     /// The request's `Origin`.
     pub origin: Option<&'a str>,
-    /// Who is signed in in the browser that sent it.
+    /// The person who is signed in in the browser that sent it.
     pub session: Option<UserId>,
-    /// Where it comes from.
+    /// Where the request came from.
     pub provenance: &'a Provenance,
 }
 
-/// A token that may be used, with whom it concerns.
+/// A token that may be used, with its client and its person.
 pub(super) struct Permitted {
     token: ActionToken,
     client: Arc<Client>,
@@ -68,7 +70,7 @@ impl Permitted {
 }
 
 impl Ceremonies {
-    /// What an action token is for, and for whom, without using it: for the page that asks the person.
+    /// The purpose and the person of an action token, without using it: for the page that asks the person.
     pub async fn look_at_action(
         &self,
         presented: Presented<'_>,
@@ -97,13 +99,13 @@ impl Ceremonies {
         Ok(())
     }
 
-    /// The token of a request, in whatever state.
+    /// The token of a request, in any state.
     async fn token_of(&self, presented: &Presented<'_>) -> Result<Option<ActionToken>, CeremonyError> {
         let Some(digest) = presented.token.map(PlainToken::digest) else { return Ok(None) };
         Ok(self.db.run(move |conn| action_tokens::find(conn, &digest)).await?)
     }
 
-    /// Whether it may be used for one of these actions, from here, for its person.
+    /// Checks whether the token may be used for one of these actions, from this origin, for its person.
     async fn permitted(
         &self,
         token: Option<&ActionToken>,
@@ -124,7 +126,7 @@ impl Ceremonies {
         Ok(Permitted { token, client, user: standing.user })
     }
 
-    /// The relying party of a token. The page that begins must be one of its own.
+    /// The relying party of a token. The page that begins the ceremony must be one of its own.
     fn party_of(&self, token: &ActionToken, origin: Option<&str>) -> Result<&RelyingParty, CeremonyError> {
         let party = self.profiles.named(&token.relying_party).ok_or(CeremonyError::NoSuchRelyingParty)?;
         match origin {
@@ -146,12 +148,12 @@ impl Ceremonies {
         Err(after.and_then(|token| token.judge_begin(now).err()).unwrap_or(ActionRefusal::Unknown).into())
     }
 
-    /// When a ceremony of a token ends: never after the token.
+    /// When a ceremony of a token ends: never after the token expires.
     fn deadline_of(&self, token: &ActionToken) -> Time {
         (self.clock.now() + self.policy.challenge_ttl).min(token.expires_at)
     }
 
-    /// Passes a result on; a token that is refused is first written down, with the reason.
+    /// Passes a result on; the refusal of a token is first recorded, with the reason.
     async fn witness_action<T>(
         &self,
         token: Option<&ActionToken>,
@@ -175,14 +177,14 @@ impl Ceremonies {
 /// What a signature proved, kept until the backend fetches it.
 #[derive(Serialize, Deserialize)]
 struct Proved {
-    /// SHA-256 of the passkey's credential id, base64url.
+    /// SHA-256 of the passkey's credential ID, base64url.
     credential: String,
-    /// What the ceremony proved.
+    /// The authentication that the ceremony achieved.
     #[serde(flatten)]
     authentication: Authentication,
 }
 
-/// A person as far as tokens about them ask.
+/// The facts about a person on which tokens for them depend.
 struct Standing {
     user: User,
     administers: bool,
@@ -190,7 +192,7 @@ struct Standing {
 }
 
 impl Standing {
-    /// That of somebody at a client for the members of these groups; none: it is for everybody.
+    /// Reads them, for a client whose use is restricted to these groups; empty if it is not.
     fn of(conn: &mut PgConnection, id: UserId, groups: &[String]) -> Result<Option<Self>, StorageError> {
         let Some(user) = users::find(conn, id)? else { return Ok(None) };
         let administers = users::is_administrator(conn, id)?;
@@ -203,7 +205,7 @@ impl Standing {
     }
 }
 
-/// The event of something that a backend permitted. Its client acts for the person (RFC 8693 §4.1 has the word).
+/// The event of something that a backend permitted. Its client is the actor for the person (RFC 8693 §4.1).
 fn event_of(kind: EventKind, token: &ActionToken, now: Time, origin: &Provenance) -> Event {
     Event {
         user: Some(token.user),
@@ -218,13 +220,13 @@ fn acted(token: &ActionToken) -> Value {
     let mut detail = json!({ "action": token.action.as_str(), "actionToken": token.id.to_string() });
     match token.audited_client() {
         Some(client) => detail["act"] = json!({ "client": client }),
-        // As administration by the command line is written down.
+        // Recorded like administration on the command line.
         None => detail["by"] = json!(COMMAND_LINE),
     }
     detail
 }
 
-/// Uses a token up in a transaction, or says why that cannot be.
+/// Uses a token up in a transaction, or returns the reason why it cannot be used.
 fn consume(
     conn: &mut PgConnection,
     token: &ActionToken,

@@ -1,4 +1,5 @@
-//! Proving to a backend who one is: to sign in there, once more before something that matters, or to sign an operation.
+//! Proving one's identity to a backend: to sign in there, for a step-up before something important, or to sign an
+//! operation.
 
 use serde_json::json;
 use webauthn_rs_core::proto::UserVerificationPolicy;
@@ -48,7 +49,7 @@ impl Ceremonies {
         let offered = listed(&passkeys);
         let (mut options, state) = options::request(party, &self.policy, &offered)?;
         if permitted.token.action == Action::Sign {
-            // Presence alone signs nothing.
+            // User presence alone must not sign anything.
             options.user_verification = UserVerificationPolicy::Required;
         }
         self.reserve(&permitted.token).await?;
@@ -92,7 +93,7 @@ impl Ceremonies {
         standing.judge(&token)?;
         let authentication = Authentication {
             auth_time: Some(now.timestamp()),
-            // Whom to sign in, the backend said: that is its session's strength, and none of ours.
+            // The backend said whom to sign in: the strength of that sign-in is the backend's, not ours.
             acr: Some(if permit.action == Action::SignIn { "0" } else { strength.acr }.to_owned()),
             amr: strength.amr.iter().map(|method| (*method).to_owned()).collect(),
             credential_class: Some(strength.class),

@@ -1,7 +1,7 @@
-//! Redeeming the result of an action: the one place where "once" is certain.
+//! Redeeming the result of an action: the only place that can guarantee single use.
 //!
-//! A backend can verify a result by itself, by our key set; that it was not used before, only we know for all of a backend's
-//! servers together.
+//! A backend can verify a result by itself with our key set; but only this server knows, for all of the backend's
+//! servers together, that it was not used before.
 
 use diesel::PgConnection;
 use uuid::Uuid;
@@ -20,8 +20,8 @@ use crate::tokens::mint::RESULT_LIFE;
 use crate::tokens::verifier::places;
 
 impl Ceremonies {
-    /// What was signed with one of a client's tokens, told once, without the browser that could have brought it: no session
-    /// hangs on it, and it says itself what was signed. None when nothing was signed yet.
+    /// Returns once what was signed with one of a client's tokens, without the browser that could have brought it: no
+    /// session depends on it, and it states what was signed. `None` if nothing was signed yet.
     pub async fn fetch_signed(
         &self,
         client: &Client,
@@ -78,7 +78,7 @@ impl Ceremonies {
         }
     }
 
-    /// Redeems the result of one of a client's tokens. A refusal leaves an event in the audit trail.
+    /// Redeems the result of one of a client's tokens. A refusal is recorded in the audit trail.
     pub async fn redeem_result(
         &self,
         client: &Client,
@@ -90,7 +90,7 @@ impl Ceremonies {
         self.witness_result(client, id, redeemed, origin).await
     }
 
-    /// Passes on what came of a result; a refusal is first written down.
+    /// Passes the outcome of a result on; a refusal is first recorded.
     async fn witness_result<T>(
         &self,
         client: &Client,
@@ -148,7 +148,7 @@ impl Ceremonies {
     }
 }
 
-/// Why the result of a client's token is not given, in words for the audit trail; none where there is none yet.
+/// Why the result of a client's token is refused, described for the audit trail; `None` if there is no result yet.
 fn why_not(conn: &mut PgConnection, client: &str, id: ActionTokenId) -> Result<Option<&'static str>, StorageError> {
     if action_tokens::was_redeemed(conn, client, id)? {
         return Ok(Some("it was redeemed before"));

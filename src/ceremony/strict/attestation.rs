@@ -7,7 +7,7 @@ use super::{Ceremony, MAX_ATTESTATION_OBJECT, MAX_AUTH_DATA, Reason};
 /// The formats whose statements the library verifies.
 const FORMATS: [&str; 6] = ["none", "packed", "tpm", "android-key", "apple", "fido-u2f"];
 
-/// What a registration needs of the object.
+/// The parts of the object that a registration needs.
 pub struct AttestationObject<'a> {
     pub format: &'a str,
     pub flags: Flags,
@@ -15,7 +15,7 @@ pub struct AttestationObject<'a> {
     pub attested: Attested<'a>,
 }
 
-/// Reads the object to its last byte.
+/// Parses the object, up to its last byte.
 pub fn read(bytes: &[u8]) -> Result<AttestationObject<'_>, Reason> {
     if bytes.len() > MAX_ATTESTATION_OBJECT {
         return Err(Reason::TooLarge("attestationObject"));
@@ -50,7 +50,7 @@ pub fn read(bytes: &[u8]) -> Result<AttestationObject<'_>, Reason> {
     Ok(AttestationObject { format, flags: data.flags, sign_count: data.sign_count, attested })
 }
 
-/// The statement is a map with text keys; the library knows what belongs in it.
+/// The statement is a map with text keys; the library checks its contents.
 fn count_entries(statement: &mut Reader<'_>) -> Result<usize, Fault> {
     let mut entries = 0;
     statement.map(|key, value| {

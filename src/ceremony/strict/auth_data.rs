@@ -14,7 +14,7 @@ const EXTENSIONS: u8 = 1 << 7;
 /// Bits 1 and 5 are reserved for future use.
 const RESERVED: u8 = 1 << 1 | 1 << 5;
 
-/// The flags that an authenticator sets.
+/// The flags set by an authenticator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "they are six independent bits on the wire")]
 pub struct Flags {
@@ -22,7 +22,7 @@ pub struct Flags {
     pub user_present: bool,
     /// UV.
     pub user_verified: bool,
-    /// BE: the credential may be backed up (a synchronised passkey). Fixed for its life.
+    /// BE: the credential may be backed up (a synced passkey). This never changes.
     pub backup_eligible: bool,
     /// BS: it is backed up now. Never true without `backup_eligible`.
     pub backup_state: bool,
@@ -32,7 +32,7 @@ pub struct Flags {
     pub extensions: bool,
 }
 
-/// Authenticator data, read to the last byte. The RP id hash is compared by the library.
+/// Authenticator data, parsed up to the last byte. The library compares the RP ID hash.
 pub struct AuthData<'a> {
     pub flags: Flags,
     pub sign_count: u32,
@@ -46,7 +46,7 @@ pub struct Attested<'a> {
     pub algorithm: i64,
 }
 
-/// Reads authenticator data of one ceremony.
+/// Parses the authenticator data of a ceremony.
 pub fn read(bytes: &[u8], ceremony: Ceremony) -> Result<AuthData<'_>, Reason> {
     if bytes.len() > MAX_AUTH_DATA {
         return Err(Reason::TooLarge("authData"));
@@ -83,7 +83,7 @@ impl Flags {
         if is_set(RESERVED) {
             return Err(Reason::ReservedFlags);
         }
-        // Level 3 lets a conditional `create()` leave UP out; that is not offered.
+        // Level 3 allows a conditional `create()` without UP; that is not supported.
         if !flags.user_present {
             return Err(Reason::UserNotPresent);
         }
@@ -114,8 +114,8 @@ fn read_attested(bytes: &[u8]) -> Result<(Attested<'_>, &[u8]), Reason> {
     Ok((Attested { aaguid: Uuid::from_bytes(*aaguid), credential_id, algorithm }, reader.rest()))
 }
 
-/// Extension outputs: a map from names to anything (§9). Outputs that nobody asked for are ignored, as the
-/// specification demands; only the two that the library reads have to keep to their definitions.
+/// Extension outputs: a map from names to anything (§9). Unsolicited outputs are ignored, as the specification
+/// requires; only the two that the library reads must conform to their definitions.
 fn read_extensions(bytes: &[u8], ceremony: Ceremony) -> Result<&[u8], Reason> {
     let mut reader = Reader::new(bytes);
     reader.map(|key, value| {

@@ -1,16 +1,16 @@
-//! A CBOR reader for what authenticators send, and no more.
+//! A CBOR parser for what authenticators send, and no more.
 //!
-//! Of RFC 8949 it knows integers in their shortest form (from -2^63 to 2^64 - 1), byte and text strings, arrays and maps
-//! of definite length, `false`, `true`, `null`, `undefined` and floating point numbers. Refused: indefinite lengths, tags,
-//! long forms, other simple values, a key twice in one map, keys that are neither integer nor string, and nesting deeper
-//! than [`MAX_DEPTH`]. The order of keys is free: authenticators differ in it.
+//! Of RFC 8949 it supports integers in their shortest form (from -2^63 to 2^64 - 1), byte and text strings, arrays and
+//! maps of definite length, `false`, `true`, `null`, `undefined` and floating-point numbers. It refuses indefinite
+//! lengths, tags, long forms, other simple values, duplicate keys in a map, keys that are neither integer nor string,
+//! and nesting deeper than [`MAX_DEPTH`]. The order of keys is free: authenticators differ in it.
 //!
-//! Nothing is allocated by a declared length: a string is a slice of the input, and a count only bounds a loop in which
-//! every step consumes input.
+//! Nothing is allocated according to a declared length: a string is a slice of the input, and a count only bounds a
+//! loop in which every step consumes input.
 
-/// Arrays and maps inside one another.
+/// Maximum nesting of arrays and maps.
 pub const MAX_DEPTH: u8 = 8;
-/// Entries of one map. It bounds the search for repeated keys, which compares each with each.
+/// Maximum number of entries in a map. It bounds the search for duplicate keys, which compares every pair.
 pub const MAX_ENTRIES: usize = 128;
 
 /// Why the bytes are refused.
@@ -40,7 +40,7 @@ pub enum Fault {
     /// Too many levels.
     #[error("nested too deeply")]
     Depth,
-    /// A key is there twice.
+    /// A key occurs twice.
     #[error("a key is repeated")]
     Duplicate,
     /// Too many entries in one map.
@@ -49,7 +49,7 @@ pub enum Fault {
     /// A key that is neither integer, byte string nor text string.
     #[error("a key of a type that is not allowed")]
     Key,
-    /// Another type than the place demands.
+    /// Another type than required.
     #[error("an item of the wrong type")]
     Type,
 }
@@ -62,7 +62,7 @@ const ARRAY: u8 = 4;
 const MAP: u8 = 5;
 const TAG: u8 = 6;
 
-/// A position in some bytes.
+/// A position in the input.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -70,17 +70,17 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// At the start of `input`.
+    /// Starts at the beginning of `input`.
     pub const fn new(input: &'a [u8]) -> Self {
         Self { rest: input, levels: MAX_DEPTH }
     }
 
-    /// What has not been read.
+    /// The input that has not been read.
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// Demands that everything has been read.
+    /// Requires that everything has been read.
     pub const fn end(&self) -> Result<(), Fault> {
         if self.rest.is_empty() { Ok(()) } else { Err(Fault::Trailing) }
     }
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.string(length)?).map_err(|_| Fault::NotUtf8)
     }
 
-    /// An integer. Those outside `i64` have no use in WebAuthn and count as the wrong type.
+    /// An integer. Those outside `i64` are not used in WebAuthn and count as the wrong type.
     pub fn int(&mut self) -> Result<i64, Fault> {
         let (major, argument) = match self.rest.first().map(|first| first >> 5) {
             Some(UNSIGNED | NEGATIVE) | None => self.head()?,
@@ -155,12 +155,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Any one item, checked to its depths; its bytes.
+    /// Any single item, validated to its full depth; returns its bytes.
     pub fn item(&mut self) -> Result<&'a [u8], Fault> {
         let start = self.rest;
         match start.first().ok_or(Fault::Truncated)? >> 5 {
             UNSIGNED => self.head().map(drop)?,
-            // The library's reader of extensions fails below -2^63.
+            // The library's parser of extensions fails below -2^63.
             NEGATIVE => self.int().map(drop)?,
             BYTES => self.bytes().map(drop)?,
             TEXT => self.text().map(drop)?,
@@ -193,7 +193,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A map: `entry` is given each key, as a reader of the key alone, and has to read the value. No key comes twice.
+    /// A map: `entry` receives each key, as a reader of only the key, and must read the value. No key occurs twice.
     pub fn map<E: From<Fault>>(
         &mut self,
         mut entry: impl FnMut(&mut Reader<'a>, &mut Self) -> Result<(), E>,

@@ -1,4 +1,5 @@
-//! The collected client data (WebAuthn Level 3, §5.8.1): what the browser, and not the page, says about the ceremony.
+//! The collected client data (WebAuthn Level 3, §5.8.1): what the browser, rather than the page, states about the
+//! ceremony.
 
 use super::credential::{decode, text};
 use super::json::{self, Json, Object};
@@ -11,14 +12,15 @@ pub struct ClientData {
     origin: String,
 }
 
-/// Reads the client data and checks all but the challenge and the origin.
+/// Parses the client data and checks everything except the challenge and the origin.
 ///
-/// Unknown members are allowed (browsers add one at random so that nobody compares the whole), repeated ones are not.
+/// Unknown members are allowed (browsers add random ones so that nobody compares the whole object), duplicate ones are
+/// not.
 pub fn read(bytes: &[u8], ceremony: Ceremony) -> Result<ClientData, Reason> {
     if bytes.len() > MAX_CLIENT_DATA {
         return Err(Reason::TooLarge("clientDataJSON"));
     }
-    // A BOM or white space around the object would be hashed, and skipped by one reader and not by another.
+    // A BOM or white space around the object would be part of the hash, but skipped by some parsers and not by others.
     if bytes.first() != Some(&b'{') || bytes.last() != Some(&b'}') {
         return Err(Reason::ClientDataFraming);
     }
@@ -55,7 +57,8 @@ fn token_binding(data: &Object<'_>) -> Result<(), Reason> {
 }
 
 impl ClientData {
-    /// The origin, when it is one of the list: the same bytes, because a URL has many spellings and an origin has one.
+    /// The origin, if it is in the list. It is compared byte for byte, because a URL has many spellings and an origin
+    /// only one.
     pub fn origin_among(&self, expected: &[String]) -> Result<String, Refusal> {
         if expected.contains(&self.origin) {
             Ok(self.origin.clone())

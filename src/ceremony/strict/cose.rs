@@ -1,7 +1,8 @@
-//! The credential public key: a COSE_Key (RFC 9052 §7, RFC 9053 §7) as WebAuthn Level 3 §5.8.5 and §6.5.1.1 narrow it.
+//! The credential public key: a COSE_Key (RFC 9052 §7, RFC 9053 §7) as restricted by WebAuthn Level 3 §5.8.5 and
+//! §6.5.1.1.
 //!
-//! WebAuthn wants `alg` in the key and forbids every optional parameter, so each type has an exact set of labels; and it
-//! fixes the curve for each algorithm. Whether the point lies on its curve is the library's to check.
+//! WebAuthn requires `alg` in the key and forbids every optional parameter, so each type has an exact set of labels;
+//! and it fixes the curve for each algorithm. The library checks whether the point lies on its curve.
 
 use super::Reason;
 use super::cbor::Reader;
@@ -15,10 +16,10 @@ const KEY_TYPE_RSA: i64 = 3;
 const CURVE_P256: i64 = 1;
 const CURVE_P384: i64 = 2;
 
-/// The library takes 2048 bits and nothing else.
+/// The library supports only 2048 bits.
 const RSA_MODULUS_BYTES: usize = 256;
 
-/// The parameters by label, as items that are still encoded: the meaning of −1, −2 and −3 depends on the type.
+/// The parameters by label, still encoded: the meaning of −1, −2 and −3 depends on the type.
 #[derive(Default)]
 struct Parameters<'a> {
     key_type: Option<i64>,
@@ -28,7 +29,7 @@ struct Parameters<'a> {
     minus_3: Option<&'a [u8]>,
 }
 
-/// A key of good form.
+/// A well-formed key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts<'a> {
     /// COSE algorithm: −7 (ES256), −35 (ES384) or −257 (RS256).
@@ -39,12 +40,12 @@ pub struct Parts<'a> {
     pub second: &'a [u8],
 }
 
-/// Reads one key; its COSE algorithm.
+/// Parses a key; returns its COSE algorithm.
 pub fn read(reader: &mut Reader<'_>) -> Result<i64, Reason> {
     parts(reader).map(|key| key.algorithm)
 }
 
-/// Reads one key.
+/// Parses a key.
 pub fn parts<'a>(reader: &mut Reader<'a>) -> Result<Parts<'a>, Reason> {
     let key = parameters(reader)?;
     let algorithm = key.algorithm.ok_or(Reason::KeyIncomplete)?;
@@ -57,7 +58,7 @@ pub fn parts<'a>(reader: &mut Reader<'a>) -> Result<Parts<'a>, Reason> {
     Ok(Parts { algorithm, first, second })
 }
 
-/// The algorithm that a key of any kind names.
+/// The algorithm of a key of any type.
 pub fn algorithm(reader: &mut Reader<'_>) -> Result<i64, Reason> {
     parameters(reader)?.algorithm.ok_or(Reason::KeyIncomplete)
 }
@@ -97,7 +98,8 @@ impl<'a> Parameters<'a> {
         Ok((x, y))
     }
 
-    /// RFC 8230 §4. The exponent by FIPS 186-5 §5.1: odd and more than 2^16; the library wants three bytes.
+    /// RFC 8230 §4. The exponent according to FIPS 186-5 §5.1: odd and more than 2^16; the library requires three
+    /// bytes.
     fn check_rsa(&self) -> Result<(&'a [u8], &'a [u8]), Reason> {
         self.check_type(KEY_TYPE_RSA)?;
         if self.minus_3.is_some() {

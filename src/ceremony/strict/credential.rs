@@ -1,6 +1,6 @@
 //! The envelope: `RegistrationResponseJSON` and `AuthenticationResponseJSON` (WebAuthn Level 3, §5.1).
 //!
-//! Unknown members are tolerated, because browsers and extensions add some; none is handed on.
+//! Unknown members are tolerated, because browsers and extensions add some; none is passed on.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,19 +21,19 @@ const MAX_TRANSPORT_LENGTH: usize = 32;
 
 /// The outer members, checked; the response is still JSON.
 pub struct Envelope<'a> {
-    /// The credential id.
+    /// The credential ID.
     pub raw_id: Vec<u8>,
     members: Object<'a>,
 }
 
-/// What `create()` answered.
+/// The response of `create()`.
 pub struct RegistrationResponse {
     pub client_data_json: Vec<u8>,
     pub attestation_object: Vec<u8>,
     pub transports: Vec<String>,
 }
 
-/// What `get()` answered.
+/// The response of `get()`.
 pub struct AuthenticationResponse {
     pub client_data_json: Vec<u8>,
     pub authenticator_data: Vec<u8>,
@@ -41,7 +41,7 @@ pub struct AuthenticationResponse {
     pub user_handle: Option<Vec<u8>>,
 }
 
-/// Reads the outer members, and refuses a response that was made by the other ceremony.
+/// Parses the outer members, and refuses a response from the other ceremony.
 pub fn read(credential: &[u8], ceremony: Ceremony) -> Result<Envelope<'_>, Reason> {
     if credential.len() > MAX_CREDENTIAL_JSON {
         return Err(Reason::TooLarge("credential"));
@@ -101,14 +101,14 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// `authenticatorAttachment`; WebAuthn §5.1 has values outside the enumeration count as absent.
+    /// `authenticatorAttachment`; according to WebAuthn §5.1, values outside the enumeration count as absent.
     pub fn attachment(&self) -> Option<String> {
         let attachment = self.members.get("authenticatorAttachment")?.as_text()?;
         ["platform", "cross-platform"].contains(&attachment).then(|| attachment.to_owned())
     }
 
-    /// `clientExtensionResults.credProps.rk`. Whatever else the client claims about extensions is ignored: it is
-    /// unsigned, and its content must not decide whether a ceremony succeeds.
+    /// `clientExtensionResults.credProps.rk`. Anything else that the client claims about extensions is ignored: it is
+    /// unsigned, and must not decide whether a ceremony succeeds.
     pub fn resident_key(&self) -> Option<bool> {
         let results = self.members.get("clientExtensionResults")?.as_object()?;
         match results.get("credProps")?.as_object()?.get("rk")? {
@@ -118,7 +118,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// The registration as the library takes it: no transports, and of the extensions only `credProps`.
+/// The registration in the library's form: no transports, and of the extensions only `credProps`.
 pub fn for_registration(
     raw_id: Vec<u8>,
     attestation_object: Vec<u8>,
@@ -137,7 +137,7 @@ pub fn for_registration(
     }
 }
 
-/// The assertion as the library takes it. Without extension outputs, so that no client can claim `appid`.
+/// The assertion in the library's form, without extension outputs, so that no client can claim `appid`.
 pub fn for_authentication(raw_id: Vec<u8>, response: AuthenticationResponse) -> PublicKeyCredential {
     PublicKeyCredential {
         id: URL_SAFE_NO_PAD.encode(&raw_id),
@@ -167,7 +167,7 @@ pub fn decode(text: &str, name: &'static str, largest: usize) -> Result<Vec<u8>,
     if text.len() > encoded_length(largest) {
         return Err(Reason::TooLarge(name));
     }
-    // This engine refuses padding and non-zero trailing bits.
+    // This engine rejects padding and non-zero trailing bits.
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Reason::NotBase64Url(name))
 }
 
@@ -179,7 +179,8 @@ fn required(object: &Object<'_>, name: &'static str, largest: usize) -> Result<V
     decode(text(object, name)?, name, largest)
 }
 
-/// The user handle, if there is one. An empty one is none: so Safari writes the handle of a security key that keeps none.
+/// The user handle, if there is one. An empty one counts as absent: Safari sends it for a security key that stores
+/// none.
 fn user_handle(response: &Object<'_>) -> Result<Option<Vec<u8>>, Reason> {
     let name = "userHandle";
     let Some(value) = response.get_non_null(name) else { return Ok(None) };
@@ -189,7 +190,7 @@ fn user_handle(response: &Object<'_>) -> Result<Option<Vec<u8>>, Reason> {
     }
 }
 
-/// The transports of known form; the rest is dropped. They are hints, and future words must not fail a ceremony.
+/// The well-formed transports; the rest is dropped. They are hints, and future values must not fail a ceremony.
 fn transports(response: &Object<'_>) -> Vec<String> {
     let Some(Json::Array(values)) = response.get("transports") else { return Vec::new() };
     let known_form = |word: &&str| {

@@ -1,8 +1,8 @@
-//! JSON with one reading only.
+//! JSON that can be read in only one way.
 //!
-//! A small tree that borrows from the input. Refused beyond RFC 8259: a member twice in one object, at any level and
-//! whether known or not (RFC 8259 §4 leaves the meaning open, so two readers may differ), nesting deeper than
-//! [`MAX_DEPTH`], objects with more than [`MAX_MEMBERS`] members.
+//! A small tree that borrows from the input. Beyond RFC 8259 it refuses: duplicate members in an object, at any level
+//! and whether known or not (RFC 8259 §4 leaves their meaning open, so two parsers may differ), nesting deeper than
+//! [`MAX_DEPTH`], and objects with more than [`MAX_MEMBERS`] members.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -10,21 +10,21 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-/// Objects and arrays inside one another.
+/// Maximum nesting of objects and arrays.
 pub const MAX_DEPTH: u8 = 16;
-/// Members of one object. It bounds the search for repeated names, which compares each with each.
+/// Maximum number of members in an object. It bounds the search for duplicate names, which compares every pair.
 pub const MAX_MEMBERS: usize = 128;
 
 /// Why a document is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Not JSON in UTF-8, or bytes after it.
+    /// It is not UTF-8 JSON, or has trailing bytes.
     #[error("not JSON")]
     Syntax,
-    /// The document is JSON, and not an object.
+    /// The document is JSON, but not an object.
     #[error("not an object")]
     NotAnObject,
-    /// A member is there twice.
+    /// A member occurs twice.
     #[error("a member is repeated")]
     Duplicate,
     /// Too many levels.
@@ -35,7 +35,7 @@ pub enum Fault {
     Members,
 }
 
-/// One value. Numbers are checked and forgotten: no member that we read is a number.
+/// A value. Numbers are validated and discarded: no member that we read is a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Json<'a> {
     /// `null`.
@@ -52,7 +52,7 @@ pub enum Json<'a> {
     Object(Object<'a>),
 }
 
-/// The members of an object, in their order, no name twice.
+/// The members of an object, in order, without duplicate names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
@@ -69,20 +69,20 @@ impl<'a> Object<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// The string, when it is one.
+    /// The string, if it is one.
     pub fn as_text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// The object, when it is one.
+    /// The object, if it is one.
     pub fn as_object(&self) -> Option<&Object<'a>> {
         if let Self::Object(object) = self { Some(object) } else { None }
     }
 }
 
-/// Reads one object, and nothing but white space around it.
+/// Parses one object, with only white space around it.
 pub fn object(document: &[u8]) -> Result<Object<'_>, Fault> {
-    // serde's errors carry text only; the class of ours travels beside them.
+    // serde's errors contain only text, so our error is passed separately.
     let fault = Cell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(document);
     let read = Level { remaining: MAX_DEPTH, fault: &fault }.deserialize(&mut reader);

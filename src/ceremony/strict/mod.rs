@@ -1,17 +1,18 @@
-//! The strict reader in front of the WebAuthn library.
+//! The strict parser in front of the WebAuthn library.
 //!
-//! It decides whether a browser's answer has the one form that a conforming client produces, before the library sees a
+//! It decides whether a browser's answer has the only form that a conforming client produces, before the library sees a
 //! byte. What must always hold:
 //!
-//! - **Accepted here ⇒ the library's parser reads the same members.** Two readers that understand one message differently
-//!   are a way in; so whatever could be read in two ways (a repeated member, a long form, trailing bytes) is refused.
-//! - **Bounded work.** Every input has a size, a depth and a count; nothing is allocated by a length that the input
-//!   declares.
-//! - **No verdict on what only a server knows.** Challenge, RP id hash, signature, user verification and counter are
+//! - **Accepted here ⇒ the library's parser reads the same members.** Two parsers that understand a message differently
+//!   are an attack surface; so anything that could be read in two ways (a duplicate member, a long form, trailing
+//!   bytes) is refused.
+//! - **Bounded work.** Every input has limits for size, depth and count; nothing is allocated according to a length
+//!   that the input declares.
+//! - **No verdict on what only a server knows.** Challenge, RP ID hash, signature, user verification and counter are
 //!   compared by the library and by the caller; the library is still called for every message accepted here.
 //! - **Pure.** No clock, no randomness, no I/O, no logging.
 //!
-//! One file for one notation: [`json`] and [`cbor`] know only their syntax; `credential` reads the envelope,
+//! There is one file for each notation: [`json`] and [`cbor`] know only their syntax; `credential` reads the envelope,
 //! `client_data` the collected client data, `attestation`, `auth_data` and `cose` the binary parts. To add a rule: a
 //! variant of [`Reason`], the check in the file of its notation, and a row in `tests/it/strict`.
 //!
@@ -32,29 +33,29 @@ use webauthn_rs_core::proto::{PublicKeyCredential, RegisterPublicKeyCredential};
 pub use auth_data::Flags;
 pub use refusal::{Reason, Refusal};
 
-/// The largest JSON of one credential, in bytes.
+/// Maximum size of the JSON of a credential, in bytes.
 pub const MAX_CREDENTIAL_JSON: usize = 32 * 1024;
-/// The largest `clientDataJSON`, in bytes.
+/// Maximum size of `clientDataJSON`, in bytes.
 pub const MAX_CLIENT_DATA: usize = 4 * 1024;
-/// The largest attestation object, in bytes.
+/// Maximum size of the attestation object, in bytes.
 pub const MAX_ATTESTATION_OBJECT: usize = 16 * 1024;
-/// The largest authenticator data, in bytes.
+/// Maximum size of the authenticator data, in bytes.
 pub const MAX_AUTH_DATA: usize = 8 * 1024;
-/// The largest signature, in bytes. RSA with 4096 bits has 512.
+/// Maximum size of a signature, in bytes. RSA with 4096 bits needs 512.
 pub const MAX_SIGNATURE: usize = 1024;
-/// The largest user handle, in bytes (WebAuthn: 64).
+/// Maximum size of a user handle, in bytes (WebAuthn: 64).
 pub const MAX_USER_HANDLE: usize = 64;
-/// How long a credential id may be, in bytes. WebAuthn asks for at least 16 (or 100 bits of entropy) and at most 1023.
+/// The allowed length of a credential ID, in bytes. WebAuthn requires 16 (or 100 bits of entropy) to 1023.
 pub const CREDENTIAL_ID_BYTES: std::ops::RangeInclusive<usize> = 16..=1023;
 
-/// What the server knows and the message has to match.
+/// What the server knows and the message must match.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    /// The origins that may be named in the client data, compared byte for byte: serialised origins, without a path.
+    /// The origins that the client data may name, compared byte for byte: serialised origins, without a path.
     pub origins: &'a [String],
 }
 
-/// The two ceremonies. A message made for one is refused by the other.
+/// The two ceremonies. A message for one is refused by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ceremony {
     /// `navigator.credentials.create()`.
@@ -63,20 +64,21 @@ pub enum Ceremony {
     Authentication,
 }
 
-/// A registration answer of good form. Nothing in it is verified yet.
+/// A well-formed registration response. Nothing in it is verified yet.
 #[derive(Clone, Debug)]
 #[must_use = "good form is no proof: the library has to verify `credential`"]
 pub struct Registration {
-    /// For the library. Its `transports` are left out: they are kept here, and the library would drop them for most
+    /// For the library. Its `transports` are omitted: they are stored here, and the library would drop them for most
     /// formats anyway.
     pub credential: RegisterPublicKeyCredential,
-    /// The challenge in the client data. The library compares it too; this one is for an own, constant-time comparison.
+    /// The challenge in the client data. The library compares it, too; this one is for our own constant-time
+    /// comparison.
     pub challenge: Vec<u8>,
-    /// The credential id: `id`, `rawId` and the one in the authenticator data are equal.
+    /// The credential ID: `id`, `rawId` and the ID in the authenticator data are equal.
     pub credential_id: Vec<u8>,
-    /// The model of authenticator. Unsigned unless the attestation was verified to a root: for display only.
+    /// The authenticator model. Unsigned unless the attestation was verified against a root: for display only.
     pub aaguid: Uuid,
-    /// How the authenticator can be reached, as the browser says (unsigned): at most 8 words of `a-z`, `0-9` and `-`.
+    /// The transports that the browser reports (unsigned): at most 8 words of `a-z`, `0-9` and `-`.
     pub transports: Vec<String>,
     /// The COSE algorithm of the new key: −7 (ES256), −35 (ES384) or −257 (RS256).
     pub algorithm: i64,
@@ -88,23 +90,24 @@ pub struct Registration {
     pub origin: String,
     /// `credProps.rk`: whether the client believes that the credential is discoverable. Unsigned.
     pub resident_key_hint: Option<bool>,
-    /// `platform` or `cross-platform`, when the client said so. Unsigned.
+    /// `platform` or `cross-platform`, if the client reported it. Unsigned.
     pub attachment: Option<String>,
     /// The attestation statement format.
     pub format: String,
 }
 
-/// An authentication answer of good form. Nothing in it is verified yet.
+/// A well-formed authentication response. Nothing in it is verified yet.
 #[derive(Clone, Debug)]
 #[must_use = "good form is no proof: the library has to verify `credential`"]
 pub struct Assertion {
     /// For the library.
     pub credential: PublicKeyCredential,
-    /// The challenge in the client data. The library compares it too; this one is for an own, constant-time comparison.
+    /// The challenge in the client data. The library compares it, too; this one is for our own constant-time
+    /// comparison.
     pub challenge: Vec<u8>,
-    /// The credential id: `id` and `rawId` are equal.
+    /// The credential ID: `id` and `rawId` are equal.
     pub credential_id: Vec<u8>,
-    /// The user handle, 1 to 64 bytes; `None` when the answer has none.
+    /// The user handle, 1 to 64 bytes; `None` if the response has none.
     pub user_handle: Option<Vec<u8>>,
     /// The flags of the authenticator data.
     pub flags: Flags,
@@ -112,17 +115,17 @@ pub struct Assertion {
     pub sign_count: u32,
     /// The origin in the client data: one of [`Expected::origins`].
     pub origin: String,
-    /// `platform` or `cross-platform`, when the client said so. Unsigned.
+    /// `platform` or `cross-platform`, if the client reported it. Unsigned.
     pub attachment: Option<String>,
 }
 
-/// Reads the JSON of one `PublicKeyCredential` that `create()` made (`RegistrationResponseJSON`).
+/// Parses the JSON of a `PublicKeyCredential` from `create()` (`RegistrationResponseJSON`).
 ///
-/// The members `publicKey`, `publicKeyAlgorithm` and `authenticatorData` of the response repeat what the attestation
-/// object says; they are never read, so they cannot contradict it.
+/// The members `publicKey`, `publicKeyAlgorithm` and `authenticatorData` of the response repeat the contents of the
+/// attestation object; they are never read, so they cannot contradict it.
 ///
 /// # Errors
-/// [`Refusal::WrongOrigin`] only when everything else has good form; [`Refusal::Malformed`] otherwise.
+/// [`Refusal::WrongOrigin`] only if everything else is well-formed; [`Refusal::Malformed`] otherwise.
 pub fn registration(credential: &[u8], expected: &Expected<'_>) -> Result<Registration, Refusal> {
     let envelope = credential::read(credential, Ceremony::Registration)?;
     let response = envelope.registration_response()?;
@@ -157,10 +160,10 @@ pub fn registration(credential: &[u8], expected: &Expected<'_>) -> Result<Regist
     })
 }
 
-/// Reads the JSON of one `PublicKeyCredential` that `get()` made (`AuthenticationResponseJSON`).
+/// Parses the JSON of a `PublicKeyCredential` from `get()` (`AuthenticationResponseJSON`).
 ///
 /// # Errors
-/// [`Refusal::WrongOrigin`] only when everything else has good form; [`Refusal::Malformed`] otherwise.
+/// [`Refusal::WrongOrigin`] only if everything else is well-formed; [`Refusal::Malformed`] otherwise.
 pub fn authentication(credential: &[u8], expected: &Expected<'_>) -> Result<Assertion, Refusal> {
     let envelope = credential::read(credential, Ceremony::Authentication)?;
     let response = envelope.authentication_response()?;

@@ -1,4 +1,4 @@
-//! A bridge from files: its settings, and its key.
+//! Reads a bridge from files: its settings, and its key.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -12,14 +12,14 @@ use crate::bridge::KeyUpload;
 use crate::bridge::key::MAX_KEY_BYTES;
 use crate::domain::secret::Secret;
 
-/// Longer files hold no bridge.
+/// The largest file that is read.
 const MOST: u64 = 256 * 1024;
-/// Where the configuration says which file holds a key, and how the file is given here.
+/// The configuration's settings for key files, and how the file is given to the command instead.
 const KEY_FILES: [(&str, &str); 3] =
     [("key_file", "--key-file"), ("service_account_file", "--key-file"), ("secret_file", "--secret-file")];
 
 impl Written {
-    /// What the files hold.
+    /// Reads the files.
     pub(super) fn draft(&self) -> Result<Draft, String> {
         let shown = self.file.display();
         let text = String::from_utf8(read(&self.file, MOST)?).map_err(|_| format!("{shown} is not text"))?;
@@ -57,7 +57,7 @@ fn read(file: &Path, most: u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// JSON when it begins with a brace, TOML otherwise.
+/// JSON if it starts with a brace, TOML otherwise.
 fn definition(text: &str) -> Result<Value, String> {
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"));
@@ -65,7 +65,7 @@ fn definition(text: &str) -> Result<Value, String> {
     toml::from_str(text).map_err(|error| format!("it is not TOML: {}", error.message()))
 }
 
-/// The configuration's key files are read at each start; a key that is handed over here is stored.
+/// Key files in the configuration are read at each start; a key given to this command is stored instead.
 fn refuse_key_files(definition: &Value) -> Result<(), String> {
     let found = KEY_FILES.iter().find(|(setting, _)| definition.get(*setting).is_some());
     found.map_or(Ok(()), |(setting, flag)| {

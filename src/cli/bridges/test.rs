@@ -17,7 +17,7 @@ use crate::domain::id::{SessionId, UserId};
 use crate::storage::bridges::StoredBridge;
 use crate::storage::{audit, credentials, users};
 
-/// Whom a real token is for, and what the caller would say.
+/// The person that a real token is for, and the caller's inputs.
 #[derive(Clone, Copy)]
 pub struct Person<'a> {
     /// The person the token is for.
@@ -27,7 +27,7 @@ pub struct Person<'a> {
 }
 
 impl Person<'_> {
-    /// What is said, by name: text as it stands where the bridge wants text, and JSON where it wants anything else.
+    /// The inputs by name: as text if the bridge wants text, otherwise parsed as JSON.
     fn inputs(&self, declared: &Inputs) -> Result<Map<String, Value>, String> {
         let read = |input: &String| {
             let (name, text) =
@@ -40,7 +40,7 @@ impl Person<'_> {
     }
 }
 
-/// Renders, checks, signs and shows.
+/// Renders, checks and signs a token, and shows it.
 pub fn test(settings: &Settings, name: &str, person: Option<Person<'_>>, json: bool) -> Outcome {
     let desk = settings.desk()?;
     let all = known(&desk)?;
@@ -51,7 +51,7 @@ pub fn test(settings: &Settings, name: &str, person: Option<Person<'_>>, json: b
     if let (Some(user), [Trial { minted: Ok(minted), .. }]) = (user, trials.as_slice())
         && gives(minted)
     {
-        // A real token is witnessed like any other.
+        // A real token is recorded in the audit trail like any other.
         let mut event = minted.event(user, SessionId::random(), None, desk.now, &Provenance::default());
         event.session = None;
         event.detail["by"] = "passmint bridges test".into();
@@ -60,7 +60,8 @@ pub fn test(settings: &Settings, name: &str, person: Option<Person<'_>>, json: b
     report(&trials, user.is_some(), json)
 }
 
-/// The samples, or one person; also of a bridge that is off: before it is let go again is when one wants to see it.
+/// Tries the samples, or one person. This also works for a disabled bridge, so that it can be checked before it is
+/// enabled again.
 fn trials(
     desk: &Desk,
     all: &KnownBridges,
@@ -76,7 +77,7 @@ fn trials(
     Ok(vec![Trial::of(person.id.to_string(), &bridges, &ready, &facts, desk.now)])
 }
 
-/// Tries the samples of one bridge, for the doctor; gives the length of the longest token.
+/// Tries the samples of one bridge, for the doctor. Returns the length of the longest token.
 pub fn try_samples(desk: &Desk, all: &KnownBridges, row: &StoredBridge) -> Result<usize, String> {
     let mut longest = 0;
     for trial in trials(desk, all, row, None)? {
@@ -116,7 +117,7 @@ fn facts_of(desk: &Desk, name: &str, id: UserId) -> Result<Facts, String> {
     Ok(facts(&request, scopes, known))
 }
 
-/// The client that the token says it is for.
+/// The client that the token names.
 fn tester() -> Client {
     Client {
         id: "passmint".to_owned(),
@@ -143,7 +144,8 @@ fn report(trials: &[Trial], real: bool, json: bool) -> Outcome {
             print::line("sample tokens are of the past: no target accepts them");
         }
     }
-    // A sample user may lack what the template asks for; then such users get no token, which is the template's choice.
+    // A sample user may lack something that the template requires. That such users get no token is then intended by the
+    // template.
     let faults = trials.iter().filter(|trial| trial.minted.is_err() && (real || !trial.is_choice()));
     match faults.count() {
         0 => Ok(()),
@@ -151,7 +153,7 @@ fn report(trials: &[Trial], real: bool, json: bool) -> Outcome {
     }
 }
 
-/// For scripts: with the token.
+/// The output for scripts, including the token.
 fn document(trial: &Trial) -> serde_json::Value {
     let mut document = trial.document();
     if let Ok(minted) = &trial.minted {

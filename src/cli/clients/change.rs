@@ -1,4 +1,4 @@
-//! `passmint clients set` and `delete`: what the administration API does, by the same functions.
+//! `passmint clients set` and `delete`, with the functions of the administration API.
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -49,7 +49,7 @@ impl Change {
     }
 }
 
-/// A value with the type of its setting: what reads as the setting's own JSON is that, commas make a list.
+/// A value with the type of its setting: JSON if it fits the setting, a list if it has commas, otherwise text.
 fn typed(name: &str, text: &str) -> Result<Value, String> {
     let list: Vec<Value> = text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(Value::from).collect();
     let candidates = [
@@ -65,7 +65,7 @@ fn typed(name: &str, text: &str) -> Result<Value, String> {
     let [.., as_text] = &candidates;
     match (candidates.iter().find(|value| !value.is_null() && read(value).is_ok()), read(as_text)) {
         (Some(value), _) => Ok(value.clone()),
-        // The reader's own words name the value, and not where it stands.
+        // serde's error names the value, but not the setting.
         (None, Err(error)) => Err(format!("--setting {name}: {error}; lists have commas, and times are in seconds")),
         (None, Ok(_)) => Ok(as_text.clone()),
     }

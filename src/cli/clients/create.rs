@@ -1,4 +1,4 @@
-//! `passmint clients create`: held to the same rules as a client in the configuration file, by the same reader.
+//! `passmint clients create`: reads a client by the same rules as the configuration file, with the same reader.
 
 use clap::Args;
 use clap::ValueEnum;
@@ -81,7 +81,7 @@ impl Create {
         self.report(secret.as_ref())
     }
 
-    /// A confidential client that authenticates by keys, or as a workload elsewhere, has no use for a secret.
+    /// Whether the client needs a secret: not if it authenticates by keys or as an external workload.
     fn wants_secret(&self) -> bool {
         let by_keys = |(name, value): &(String, String)| match name.as_str() {
             "jwks" | "jwks_uri" | "federated" => true,
@@ -144,7 +144,7 @@ impl Create {
             .map_err(|error| format!("the client cannot be written: {error}"))
     }
 
-    /// The mistakes, named by the flags that made them instead of by lines of a file that nobody wrote.
+    /// The mistakes with the names of the flags that caused them, instead of lines of a file that nobody wrote.
     fn in_words_of_flags(&self, problems: &Problems) -> String {
         let prefix = format!("clients.{}.", self.id);
         let lines = problems.as_slice().iter().map(|problem| {

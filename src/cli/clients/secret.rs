@@ -12,7 +12,7 @@ use crate::cli::settings::Settings;
 use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::domain::text;
 
-/// Makes a secret, stores nothing. Needs neither configuration nor database.
+/// Generates a secret without storing it. Needs neither configuration nor database.
 pub fn print_one(as_json: bool) -> Outcome {
     show(&PlainToken::random(TokenKind::ClientSecret), as_json)?;
     if !as_json {
@@ -23,12 +23,12 @@ pub fn print_one(as_json: bool) -> Outcome {
     Ok(())
 }
 
-/// Makes a secret for a client and stores its digest. The old one stays good for `keep_old`.
+/// Generates a secret for a client and stores its digest. The old one stays valid for `keep_old`.
 pub fn store(settings: &Settings, id: &str, keep_old: Duration, as_json: bool) -> Outcome {
     if keep_old > Duration::seconds(LONGEST_OVERLAP) {
         return Err(format!("--keep-old is too long: choose at most {}d", LONGEST_OVERLAP / 86_400));
     }
-    // What would be no second is one: only --now ends it at once.
+    // Less than a second is rounded up: only --now ends the old secret at once.
     let overlap = (keep_old.num_milliseconds() + 999) / 1000;
     let desk = settings.desk()?;
     let secret = PlainToken::random(TokenKind::ClientSecret);
@@ -59,7 +59,7 @@ pub fn show(secret: &PlainToken, as_json: bool) -> Outcome {
     Ok(())
 }
 
-/// The digest as the configuration takes it.
+/// The digest as written in the configuration.
 pub fn hex(digest: &TokenDigest) -> String {
     text::hex(digest.as_bytes())
 }

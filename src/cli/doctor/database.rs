@@ -1,4 +1,4 @@
-//! The database: reachable, new enough, set up safely, up to date, near, and of one mind about the time.
+//! Tests the database: reachable, recent, safely configured, up to date, close, and with the same time as this machine.
 
 use std::time::Instant;
 
@@ -12,10 +12,10 @@ use crate::clock::{self, Clock, MOST_FROM_DATABASE};
 use crate::storage::cluster::{Attachment, Cluster, choose_directory};
 use crate::storage::{installation, migrations, servers};
 
-/// A sign-in is two round trips; beyond this it is felt.
+/// A sign-in takes two round trips; a longer delay is noticeable.
 const SLOW_MS: u128 = 100;
 
-/// Examines the database; gives it when the other rooms can be examined with it.
+/// Tests the database. Returns it if the other tests can use it.
 pub(super) fn examine(report: &mut Report, loaded: Loaded) -> Option<Desk> {
     if is_absent(&loaded) {
         report.good("database", "a private one, not made yet: the first `passmint serve` makes it, with its keys");
@@ -106,7 +106,7 @@ fn tables(desk: &Desk, pending: &[String]) -> Result<String, String> {
     Err(format!("not up to date ({} to apply): {cure}", pending.join(", ")))
 }
 
-/// Whether a server would refuse to start here for want of a master key. Without tables there is no mark to be found.
+/// Whether a server would refuse to start here because there is no master key. Without tables there is no mark either.
 fn is_for_init(desk: &Desk) -> bool {
     let config = &desk.config;
     let marked = || desk.read(|conn| Ok(installation::find(conn)?)).is_ok_and(|mark| mark.is_some());

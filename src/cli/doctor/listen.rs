@@ -1,4 +1,4 @@
-//! Are the addresses free, or is it our own server that listens there?
+//! Tests whether the addresses are free, or our own server listens there.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use crate::web::listener::may_be_missing;
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Looks at each address.
+/// Tests each address.
 pub(super) fn examine(report: &mut Report, config: &Config) {
     for address in &config.server.listen {
         let judged = match TcpListener::bind(address) {
@@ -23,7 +23,7 @@ pub(super) fn examine(report: &mut Report, config: &Config) {
         report.note(format!("listen {address}"), judged);
     }
     if let Some(address) = config.server.admin_listen {
-        // The administration listener answers readiness with a list of its own.
+        // The administration listener answers readiness with its own list.
         let judged = judge(TcpListener::bind(address), address, ("admin_listen", "/readyz"), false);
         report.note(format!("admin_listen {address}"), judged);
     }
@@ -56,14 +56,14 @@ fn judge(
     }
 }
 
-/// The status and body of a GET, if what answers is a Passmint server.
+/// The status and body of a GET, if a Passmint server responds.
 fn ask(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&reachable(address), PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = Vec::new();
-    // What was read before a time-out may be the whole answer.
+    // What was read before a timeout may be the complete response.
     let _ = stream.take(64 * 1024).read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n")?;
@@ -72,7 +72,7 @@ fn ask(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     ours.then(|| (status, body.to_owned()))
 }
 
-/// Where an address that stands for all of them is reached.
+/// The address under which a wildcard address can be reached.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -1,4 +1,4 @@
-//! What hangs on the database: the master key, the signing keys, the relying parties' guard, the bridges.
+//! Tests what depends on the database: the master key, the signing keys, the guard of the relying parties, the bridges.
 
 use super::Report;
 use crate::assembly::{guard_relying_parties, open_master_key};
@@ -10,7 +10,7 @@ use crate::storage::bridges::StoredBridge;
 use crate::storage::{installation, signing_keys as stored_keys};
 use crate::tokens::{Keys, probe};
 
-/// Examines them.
+/// Tests them.
 pub(super) fn examine(report: &mut Report, desk: &Desk) {
     let guard = desk.read(|conn| Ok(guard_relying_parties(conn, &desk.config)?));
     report.note("stored passkeys", guard.map(|()| "every RP id that passkeys are stored for is configured"));
@@ -27,7 +27,7 @@ pub(super) fn examine(report: &mut Report, desk: &Desk) {
     };
     let file = desk.config.keys.master_key_file.display();
     report.good("master key", format!("{} in {file}, the one that the database is sealed with", master.id()));
-    // Between `keys init` and the first start.
+    // The state between `keys init` and the first start.
     let none_yet = match desk.read(|conn| Ok(stored_keys::all(conn)?.is_empty())) {
         Ok(none_yet) => none_yet,
         Err(error) => return report.wrong("signing keys", error),
@@ -59,7 +59,7 @@ fn signs_with_ours(desk: &Desk, row: &StoredBridge) -> bool {
     bridge.is_some_and(|bridge| matches!(bridge.key(), Key::Own(_) | Key::Provider(_)))
 }
 
-/// Opening read every key; of each kind that a server needs, the one that signs now is tried.
+/// Opening has read every key; of each kind that a server needs, the key that signs now is tested.
 fn signing_keys(report: &mut Report, desk: &Desk, keys: &Keys) {
     let plan = KeyPlan::new(&desk.config);
     let ring = keys.ring();

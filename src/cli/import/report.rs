@@ -1,4 +1,4 @@
-//! What an import tells: refused lines at once, everything in the report file, the sums at the end.
+//! The output of an import: refused lines at once, everything in the report file, the totals at the end.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
@@ -13,7 +13,7 @@ use crate::import::plan::{self, Decided};
 use crate::import::run::{Mode, RunError, Summary, Watcher};
 use crate::storage::error::in_one_line;
 
-/// Refused lines that are told on the terminal; the report file has all of them.
+/// How many refused lines are shown on the terminal; the report file has all of them.
 const TOLD: u64 = 20;
 
 /// The report of one run.
@@ -26,8 +26,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Begins; makes the file, readable by its owner only. It must not exist yet: it could be what is imported, or tell of
-    /// a run before this one. `form_assumed`: nobody named the form of what is imported.
+    /// Starts a report and creates its file, readable by its owner only. The file must not exist yet: it could be the
+    /// import file, or the report of an earlier run. `form_assumed`: the format was not named on the command line.
     pub(super) fn new(file: Option<&Path>, progress: Progress, form_assumed: bool) -> Result<Self, String> {
         let made = |path: &Path| {
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -41,7 +41,7 @@ impl Report {
         Ok(Self { file: file.map(made).transpose()?, progress, form_assumed, people: 0, refused: 0 })
     }
 
-    /// Ends with the sums. A refused line makes the command fail.
+    /// Ends with the totals. If a line was refused, the command fails.
     pub(super) fn finish(self, result: Result<Summary, RunError>, mode: Mode, json: bool) -> Outcome {
         self.progress.clear();
         let summary = result.map_err(|error| {
@@ -153,7 +153,7 @@ fn document(summary: &Summary, mode: Mode) -> Value {
     })
 }
 
-/// One line; none for somebody of whom there is nothing to say.
+/// Writes one line; nothing for a person with nothing to report.
 fn write(file: &mut BufWriter<File>, decided: &Decided) -> io::Result<()> {
     let mut line = json!({ "line": decided.line });
     if let Some(id) = &decided.id {

@@ -18,10 +18,10 @@ use crate::storage::signing_keys;
 use crate::tokens::keys::{Algorithm, KeyMaterial, Use};
 use crate::tokens::{KeysError, rotate};
 
-/// Longer files hold no key.
+/// The largest key file.
 const MOST: u64 = 64 * 1024;
 
-/// Stores the key in a file.
+/// Stores the key of a file.
 pub fn import(settings: &Settings, usage: &Use, file: &Path) -> Outcome {
     let desk = settings.desk()?;
     let material = read(file)?;
@@ -55,7 +55,7 @@ fn read(file: &Path) -> Result<KeyMaterial, String> {
     }
     let text = Zeroizing::new(fs::read_to_string(file).map_err(unreadable)?);
     let material = if text.trim_start().starts_with('{') {
-        // The parser's own message may quote the key.
+        // The parser's own message might quote the key.
         let jwk = serde_json::from_str(&text).map_err(|_| format!("{} is not JSON", file.display()))?;
         KeyMaterial::from_jwk(&jwk)
     } else {
@@ -68,7 +68,7 @@ fn read(file: &Path) -> Result<KeyMaterial, String> {
     })
 }
 
-/// A key that nothing would sign with is a mistake.
+/// Refuses a key that would never be used for signing.
 fn check_purpose(desk: &Desk, usage: &Use, algorithm: Algorithm) -> Result<(), String> {
     let name = match usage {
         Use::Refresh => {

@@ -40,7 +40,7 @@ impl Key {
     }
 }
 
-/// Shows every key; what is sealed stays sealed.
+/// Shows every key without opening any.
 pub fn list(settings: &Settings, json: bool) -> Outcome {
     let desk = settings.desk()?;
     let rows = desk.read(|conn| Ok(signing_keys::all(conn)?))?;

@@ -17,7 +17,7 @@ use crate::tokens::rotate as keys;
 
 type Family = (Use, Algorithm);
 
-/// Rotates every family of keys that the options leave.
+/// Rotates all families of keys that match the options.
 pub fn rotate(settings: &Settings, purpose: Option<&Use>, algorithm: Option<Algorithm>, at_once: bool) -> Outcome {
     let desk = settings.desk()?;
     let trigger = if at_once { Trigger::AtOnce } else { Trigger::Request };
@@ -89,7 +89,7 @@ fn told(changes: &[Change]) -> String {
     }
 }
 
-/// Withdraws one key.
+/// Revokes one key.
 pub fn revoke(settings: &Settings, kid: &str) -> Outcome {
     let desk = settings.desk()?;
     let (usage, changes) = desk.write_locked(|conn| {

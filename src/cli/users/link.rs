@@ -1,4 +1,4 @@
-//! `passmint users link`: a link to a first passkey, or to one in place of a lost one.
+//! `passmint users link`: a link for creating a first passkey, or one that replaces a lost one.
 
 use chrono::Duration;
 use diesel::PgConnection;
@@ -15,7 +15,7 @@ use crate::domain::id::UserId;
 use crate::domain::user::{User, UserStatus};
 use crate::storage::{credentials, people, users};
 
-/// Makes a link and prints it, once. `whom` is an id or a verified e-mail address; `hours` is how long it is good.
+/// Creates a link and prints it once. `whom` is an id or a verified e-mail address; the link is valid for `hours`.
 pub fn link(settings: &Settings, whom: &str, hours: i64, as_json: bool) -> Outcome {
     let desk = settings.desk()?;
     let profiles = profiles(&desk.config).map_err(|error| error.to_string())?;
@@ -44,7 +44,7 @@ pub fn link(settings: &Settings, whom: &str, hours: i64, as_json: bool) -> Outco
     Ok(())
 }
 
-/// The person of an id, or of a verified address: one that nobody verified may be claimed by anybody.
+/// The person with an id or a verified address; anyone can claim an unverified one.
 fn find(conn: &mut PgConnection, whom: &str) -> Result<User, Refusal> {
     if let Ok(id) = whom.parse::<UserId>() {
         return users::find(conn, id)?.ok_or_else(|| unknown(id));
@@ -63,7 +63,8 @@ fn find(conn: &mut PgConnection, whom: &str) -> Result<User, Refusal> {
     }))
 }
 
-/// Says by name, and with the cure, whom action tokens are refused to; the function that stores them refuses again.
+/// Explains to the operator why a person cannot get an action token, and how to change that. The storing function
+/// checks again.
 fn require_permitted(conn: &mut PgConnection, user: &User) -> Result<(), Refusal> {
     let id = user.id;
     if user.status == UserStatus::Disabled {

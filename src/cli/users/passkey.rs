@@ -1,4 +1,4 @@
-//! `passmint users remove-passkey`: what the administration API does, by the same function.
+//! `passmint users remove-passkey`, with the function of the administration API.
 
 use super::locked;
 use crate::admin::guard::Actor;
@@ -10,7 +10,7 @@ use crate::cli::settings::Settings;
 use crate::domain::id::{PasskeyId, UserId};
 use crate::storage::credentials;
 
-/// Removes a passkey of a person.
+/// Removes a person's passkey.
 pub fn remove(settings: &Settings, id: UserId, passkey: PasskeyId, yes: bool) -> Outcome {
     if !yes {
         return Err(format!("removing a passkey of {id} cannot be undone; add --yes if that is what you want"));

@@ -1,4 +1,4 @@
-//! What is given of a person, and `passmint users create`: what the administration API does, by the same functions.
+//! The arguments about a person, and `passmint users create`, with the functions of the administration API.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ impl Facts {
         claims
     }
 
-    /// The attributes, by name. What is no JSON is the text that it looks like.
+    /// The attributes, by name. A value that is not JSON is a text.
     pub(super) fn attributes(&self) -> Map<String, Value> {
         let read = |text: &String| serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into());
         self.attributes.iter().map(|(name, text)| (name.clone(), read(text))).collect()
@@ -72,7 +72,7 @@ impl Facts {
     }
 }
 
-/// Makes those of these groups that there are not, by the rules of the administration API; gives their names.
+/// Creates those of these groups that do not exist, by the rules of the administration API; returns their names.
 pub(super) fn make_groups(
     conn: &mut PgConnection,
     actor: &Actor,

@@ -1,4 +1,4 @@
-//! `passmint users set`: adds what is given, takes away what is named, and says which; everything else stays.
+//! `passmint users set`: adds what is given, removes what is named, and reports the changes; everything else stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,7 @@ impl Losses {
     }
 }
 
-/// What was done, in words: a heading, and what stands under it.
+/// The changes in words: a heading, and the items under it.
 type Told = Vec<(&'static str, Vec<String>)>;
 
 /// Changes a person.
@@ -85,7 +85,7 @@ fn changes(person: &Person, facts: &Facts, losses: &Losses) -> Result<(ChangePer
     Ok((ChangePerson { claims, attributes, groups, external_ids }, told))
 }
 
-/// The claims that change. Of an address only the members that are named do.
+/// The claims that change. Of an address, only the named members change.
 fn claims(
     held: &Map<String, Value>,
     given: Map<String, Value>,
@@ -102,7 +102,7 @@ fn claims(
     let mut changed: Map<String, Value> =
         given.into_iter().map(|(name, value)| (name.clone(), over(held.get(&name), value))).collect();
     changed.retain(|name, value| held.get(name) != Some(value));
-    // What was proven of the old value says nothing of the new one.
+    // The verification of the old value does not apply to the new one.
     let unproven = [("email", "email_verified"), ("phone_number", "phone_number_verified")]
         .into_iter()
         .filter(|(of, proof)| {
@@ -138,7 +138,7 @@ fn attributes(
     Ok(given)
 }
 
-/// What is given, over what is held.
+/// The given value, merged over the existing one.
 fn over(held: Option<&Value>, given: Value) -> Value {
     match (held, given) {
         (Some(Value::Object(held)), Value::Object(given)) => {
@@ -148,7 +148,7 @@ fn over(held: Option<&Value>, given: Value) -> Value {
     }
 }
 
-/// All groups that the person is in afterwards; none when those stay as they are.
+/// All groups that the person is in afterwards; `None` if they do not change.
 fn groups(held: &[String], more: &[String], less: &[String], told: &mut Told) -> Result<Option<Vec<String>>, Refusal> {
     let mut all: BTreeSet<&String> = held.iter().collect();
     if let Some(name) = less.iter().find(|name| more.contains(name)) {
@@ -166,7 +166,7 @@ fn groups(held: &[String], more: &[String], less: &[String], told: &mut Told) ->
     Ok(changed.then(|| all.into_iter().cloned().collect()))
 }
 
-/// All that other systems call the person afterwards; none when that stays as it is.
+/// All external ids of the person afterwards; `None` if they do not change.
 fn external_ids(
     held: &BTreeMap<String, String>,
     more: &[(String, String)],

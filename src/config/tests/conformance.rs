@@ -1,4 +1,5 @@
-//! What the conformance suite is run against: the file that the server is started with, and the one that the suite gets.
+//! The setup for the conformance suite: the configuration that the server is started with, and the one that the suite
+//! gets.
 
 use serde_json::Value;
 
@@ -8,10 +9,10 @@ use crate::domain::secret::{PlainToken, TokenKind};
 const SERVER: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples/conformance.toml"));
 const SUITE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/conformance/plans.json"));
 
-/// The members of a private key that its public half has not got (RFC 7518 §6.2.2, §6.3.2).
+/// The members of a private key that its public half does not have (RFC 7518 §6.2.2, §6.3.2).
 const PRIVATE: [&str; 6] = ["d", "p", "q", "dp", "dq", "qi"];
 
-/// Every client that the suite plays is declared, with the secret or the key that the suite has.
+/// Every client that the suite plays is declared, with the same secret or key as in the suite.
 #[test]
 fn the_suite_and_the_server_know_the_same_clients() {
     let config = load_file(SERVER).unwrap_or_else(|problems| panic!("{problems}"));
@@ -41,7 +42,7 @@ fn the_suite_and_the_server_know_the_same_clients() {
     assert_eq!(met, config.clients.len(), "each client is played once");
 }
 
-/// A plan names a configuration that there is.
+/// Every plan names an existing configuration.
 #[test]
 fn every_plan_has_its_configuration() {
     let suite: Value = serde_json::from_str(SUITE).unwrap();

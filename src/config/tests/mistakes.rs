@@ -1,4 +1,4 @@
-//! Every mistake by name, with the exact line an operator reads.
+//! Every mistake, with the exact line that an operator reads.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::{Config, DatabaseTls, Given, Sources, load_file};
 
-/// The lines for a file, without the one that counts them.
+/// The lines for a file, without the line that counts them.
 fn lines(given: &Given<'_>) -> Vec<String> {
     let problems = given.load().expect_err("a mistake is refused");
     let text = problems.to_string();
@@ -367,7 +367,7 @@ fn variables_and_flags() {
         ),
     ] {
         let given = Given { file: None, environment: &environment, flags: &flags, secrets: secrets.clone() };
-        // A secret named twice is read all the same, so its absent file is a second line.
+        // A secret given twice is still read, so its missing file is reported on a second line.
         assert_eq!(lines(&given)[0], expected, "{name}");
     }
 }

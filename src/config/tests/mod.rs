@@ -1,4 +1,5 @@
-//! The loader as a whole: precedence, descriptions, arbitrary input; `mistakes` and `named_tables` have the tables of messages.
+//! Tests of the loader as a whole: precedence, descriptions, arbitrary input. The tables of messages are in `mistakes`
+//! and `named_tables`.
 
 mod conformance;
 mod mistakes;
@@ -20,13 +21,13 @@ use super::{
 };
 use crate::bridge::PresetKind;
 
-/// Everything a test may give to the loader.
+/// The input of the loader in a test.
 #[derive(Default)]
 pub(super) struct Given<'a> {
     pub(super) file: Option<&'a str>,
     pub(super) environment: &'a [(&'a str, &'a str)],
     pub(super) flags: &'a [(&'a str, &'a str)],
-    /// Files that hold secrets, by path.
+    /// The contents of secret files, by path.
     pub(super) secrets: BTreeMap<&'a str, &'a str>,
 }
 
@@ -174,7 +175,7 @@ fn unset_settings_are_described_as_such() {
     assert!(text.contains("clients.quickstart.origins = [\"http://localhost:8080\"]  # default\n"), "{text}");
 }
 
-/// A value in TOML, good or bad.
+/// A value in TOML, valid or not.
 fn value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
@@ -216,7 +217,7 @@ proptest! {
     fn arbitrary_values_never_panic(lines in prop::collection::vec(setting(), 0..12)) {
         match load_file(&lines.join("\n")) {
             Ok(config) => prop_assert!(toml::from_str::<toml::Table>(&config.describe()).is_ok()),
-            // One line for each mistake, whatever the values hold, and one that counts them.
+            // One line for each mistake, whatever the values are, and one with their number.
             Err(problems) => prop_assert_eq!(problems.to_string().lines().count(), problems.as_slice().len() + 1),
         }
     }

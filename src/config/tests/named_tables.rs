@@ -4,7 +4,7 @@ use super::Given;
 use super::mistakes::check_files;
 use crate::config::RelyingParty;
 
-/// The relying party of our own pages, and another beside it.
+/// The relying party of our own pages, and another one.
 fn beside_our_own(more: &str) -> String {
     format!(
         "[relying_parties.main]\nrp_id = \"localhost\"\norigins = [\"http://localhost:8080\"]\ndefault = true\n{more}"

@@ -1,4 +1,4 @@
-//! Which source holds where several speak, and how secrets are read.
+//! Which source takes precedence, and how secrets are read.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ fn variables_have_no_types_of_their_own() {
     assert_eq!(config.keys.rotate_every, None);
 }
 
-/// What Kubernetes gives to every pod beside a Service named `passmint`.
+/// The variables that Kubernetes sets in every pod next to a Service named `passmint`.
 #[test]
 fn the_service_links_of_kubernetes_are_nobodys_mistake() {
     let links = [

@@ -1,4 +1,4 @@
-//! The answer to an authorization request, wherever it goes (RFC 6749 §4.1.2, RFC 9207).
+//! The response to an authorization request, whatever its destination (RFC 6749 §4.1.2, RFC 9207).
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::redirect::{Landing, host, is_registered, place_of};
 use super::{Parameters, Refusal, Unsafe};
 use crate::domain::client::Client;
 
-/// How the answer reaches the client.
+/// How the response reaches the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseMode {
@@ -22,45 +22,45 @@ pub enum ResponseMode {
 }
 
 impl ResponseMode {
-    /// Reads the parameter.
+    /// Reads the `response_mode` parameter.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "query" => Some(Self::Query),
             "form_post" => Some(Self::FormPost),
-            // For codes `jwt` alone means the query (JARM §2.3.4).
+            // For codes, `jwt` means the query (JARM §2.3.4).
             "jwt" | "query.jwt" => Some(Self::QueryJwt),
             "form_post.jwt" => Some(Self::FormPostJwt),
             _ => None,
         }
     }
 
-    /// Whether the answer is one signed JWT.
+    /// Whether the response is one signed JWT.
     pub const fn is_signed(self) -> bool {
         matches!(self, Self::QueryJwt | Self::FormPostJwt)
     }
 
-    /// Whether the browser posts the answer.
+    /// Whether the browser posts the response.
     pub const fn is_posted(self) -> bool {
         matches!(self, Self::FormPost | Self::FormPostJwt)
     }
 }
 
-/// Where the answer goes: proven before anything else is looked at.
+/// Where the response goes. It is proven before anything else is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnTo {
     /// A registered redirect URI, as it was sent.
     pub redirect_uri: String,
-    /// How.
+    /// How it is sent there.
     #[serde(default)]
     pub mode: ResponseMode,
-    /// Sent back unchanged; never logged.
+    /// Returned unchanged; never logged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
 
 impl ReturnTo {
-    /// Proves where the answer to a client's request goes. A broken `response_mode` or `state` is for the checks that
-    /// follow; the error then goes by query, without state.
+    /// Proves where the response to a client's request goes. An invalid `response_mode` or `state` is left to the
+    /// checks that follow; that error is then sent in the query, without state.
     pub fn find(parameters: &Parameters, client: &Client) -> Result<Self, Unsafe> {
         let redirect_uri = parameters.find("redirect_uri").ok_or(Unsafe::NoRedirectUri)?;
         if !is_registered(redirect_uri, &client.definition.redirect_uris, client.definition.kind) {
@@ -73,13 +73,13 @@ impl ReturnTo {
         })
     }
 
-    /// What people are shown as the place they return to: a host, or the scheme that an app calls its own.
+    /// The place that people are told they return to: a host, or an app's own scheme.
     pub fn place(&self) -> String {
         place_of(&self.redirect_uri)
     }
 
-    /// The source that a page of ours may post its form to (Content Security Policy Level 3 §2.3.1). A policy cannot write the
-    /// address of an IPv6 host, so there it is the scheme alone.
+    /// The source to which our page may post its form (Content Security Policy Level 3 §2.3.1). A policy cannot express
+    /// an IPv6 host, so only the scheme is given for one.
     pub fn form_target(&self) -> String {
         match (self.redirect_uri.split_once("://"), host(&self.redirect_uri)) {
             (Some((scheme, _)), Some(host)) if host.starts_with('[') => format!("{scheme}:"),
@@ -88,35 +88,35 @@ impl ReturnTo {
         }
     }
 
-    /// The web origin that it belongs to; none for an app's own scheme.
+    /// The web origin of the redirect URI; `None` for an app's own scheme.
     pub fn origin(&self) -> Option<String> {
         let origin = url::Url::parse(&self.redirect_uri).ok()?.origin();
         origin.is_tuple().then(|| origin.ascii_serialization())
     }
 
-    /// Who could be there.
+    /// Who could receive the response.
     pub fn landing(&self) -> Landing {
         Landing::of(&self.redirect_uri)
     }
 }
 
-/// An answer: a place and the parameters to bring there.
+/// A response: its destination and parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "the client waits for its answer"]
 pub struct Answer {
-    /// Where to.
+    /// Where it goes.
     pub to: ReturnTo,
-    /// What.
+    /// The parameters to send.
     pub parameters: Vec<(&'static str, String)>,
 }
 
 impl Answer {
-    /// A code.
+    /// A response with a code.
     pub fn code(to: ReturnTo, code: &str, issuer: &str) -> Self {
         Self::new(to, vec![("code", code.to_owned())], issuer)
     }
 
-    /// A refusal.
+    /// A response with an error.
     pub fn refusal(to: ReturnTo, refusal: Refusal, issuer: &str) -> Self {
         let told = vec![("error", refusal.code().to_owned()), ("error_description", refusal.description().to_owned())];
         Self::new(to, told, issuer)
@@ -133,7 +133,8 @@ impl Answer {
         Self { to, parameters }
     }
 
-    /// The address to send the browser to, when the answer is not posted: the registered URI as it is, its own query kept.
+    /// The address to redirect to when the response is not posted: the registered URI unchanged, including its own
+    /// query.
     pub fn address(&self) -> String {
         let uri = &self.to.redirect_uri;
         let joint = match uri.split_once('?') {

@@ -1,4 +1,4 @@
-//! The `claims` parameter (OpenID Connect Core §5.5). Members that we do not know are ignored; nothing in it widens a scope.
+//! The `claims` parameter (OpenID Connect Core §5.5). Unknown members are ignored, and nothing in it widens a scope.
 
 use std::collections::BTreeSet;
 
@@ -7,28 +7,28 @@ use serde_json::{Map, Value};
 use super::request::AcrWish;
 use crate::domain::claims::RequestedClaims;
 
-/// Longest parameter, in bytes.
+/// The longest parameter, in bytes.
 const LONGEST: usize = 4096;
-/// Most claims that are looked at in one place, and the longest name.
+/// The most claims in one member; the next constant limits their names.
 const MOST: usize = 64;
 const LONGEST_NAME: usize = 64;
-/// What is in ID tokens anyway, or is asked for by another way than a list of names.
+/// Claims that ID tokens contain anyway, or that are requested in other ways than by name.
 const OUR_OWN: [&str; 12] =
     ["iss", "sub", "aud", "iat", "exp", "nbf", "jti", "auth_time", "acr", "amr", "nonce", "azp"];
 
-/// What the parameter asks for.
+/// What the parameter requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClaimsParameter {
     /// Claims by name.
     pub requested: RequestedClaims,
-    /// The people that the answer may be about; none: anybody.
+    /// The people that the response may be about; `None`: anyone.
     pub subjects: Option<BTreeSet<String>>,
-    /// The authentication context, when it was asked for with values (§5.5.1.1).
+    /// The authentication context, if it was requested with values (§5.5.1.1).
     pub acr: Option<AcrWish>,
 }
 
 impl ClaimsParameter {
-    /// Reads the parameter; none when it is not what the standard describes.
+    /// Reads the parameter; `None` if it does not conform to the standard.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > LONGEST {
             return None;
@@ -69,7 +69,7 @@ fn is_essential(claim: &Value) -> bool {
     claim.get("essential").and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// `value`, or `values`, as far as they are texts.
+/// The texts in `value`, or in `values`.
 fn values(claim: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
     match (claim.get("value"), claim.get("values").and_then(Value::as_array)) {
@@ -83,7 +83,7 @@ fn values(claim: &Value) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// §5.5.1: any of the values will do, and what is wished in both places is wished.
+    /// §5.5.1: any of the values is acceptable; subjects named in both members must match both.
     #[test]
     fn the_person_is_one_of_those_wished_in_each_place() {
         for (parameter, expected) in [

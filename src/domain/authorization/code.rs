@@ -1,4 +1,4 @@
-//! What a presented authorization code gets (RFC 6749 §4.1.3, RFC 7636 §4.6).
+//! Decides what a presented authorization code yields (RFC 6749 §4.1.3, RFC 7636 §4.6).
 
 use aws_lc_rs::digest;
 use chrono::Duration;
@@ -12,12 +12,12 @@ use crate::domain::scope::Scopes;
 use crate::domain::secret::TokenDigest;
 use crate::domain::session::Session;
 
-/// What a code is bound to and good for: stored beside its digest.
+/// What a code is bound to and what it grants, stored with its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeGrant {
-    /// The redirect URI that it was sent to.
+    /// The redirect URI that the code was sent to.
     pub redirect_uri: String,
-    /// PKCE.
+    /// The PKCE challenge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<Challenge>,
     /// Copied into the ID token.
@@ -25,19 +25,19 @@ pub struct CodeGrant {
     pub nonce: Option<String>,
     /// Granted scopes.
     pub scopes: Scopes,
-    /// Resources that access tokens may be asked for.
+    /// Resources that access tokens may be requested for.
     pub resources: Vec<String>,
-    /// Claims that were asked for one by one, as far as they were allowed.
+    /// Claims that were requested by name, as far as the person allowed them.
     #[serde(default, skip_serializing_if = "RequestedClaims::is_empty")]
     pub requested: RequestedClaims,
-    /// The DPoP key.
+    /// The DPoP key that the code is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_jkt: Option<String>,
-    /// How the person had signed in when the code was given.
+    /// The `acr` of the person's sign-in when the code was issued.
     pub acr: String,
-    /// By which methods.
+    /// The methods of that sign-in.
     pub amr: Vec<String>,
-    /// With which class of passkey.
+    /// The class of the passkey used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_class: Option<String>,
     /// When the person was last verified.
@@ -50,7 +50,8 @@ impl CodeGrant {
         Duration::seconds(60)
     }
 
-    /// What a request gives in a session; `scopes` are those that were allowed, `resources` at least one.
+    /// The grant for a request in a session. `scopes` are those that were allowed; `resources` must have at least one
+    /// element.
     pub fn new(request: &AuthorizationRequest, session: &Session, scopes: Scopes, resources: Vec<String>) -> Self {
         Self {
             redirect_uri: request.to.redirect_uri.clone(),
@@ -68,66 +69,66 @@ impl CodeGrant {
     }
 }
 
-/// The name of what a code gives, by the code's digest. It follows from the code and tells nothing of it: a code that comes
-/// again is known by what it gave for as long as that lives, also when nothing is kept of the code itself.
+/// The id of a code's grant, derived from the code's digest without revealing it. When a code is presented again, this
+/// id finds what it granted for as long as that lives, even after the code itself was deleted.
 pub fn grant_of(code: &TokenDigest) -> FamilyId {
     let mut name = [0; 16];
     name.copy_from_slice(&digest::digest(&digest::SHA256, code.as_bytes()).as_ref()[..16]);
     FamilyId::new(uuid::Builder::from_random_bytes(name).into_uuid())
 }
 
-/// A code as stored, used ones too.
+/// A code as stored, including used ones.
 #[derive(Clone, Debug)]
 pub struct StoredCode {
-    /// What it gives is known by this name.
+    /// The id of its grant.
     pub grant_id: FamilyId,
-    /// The client that presents the code.
+    /// The client that the code was issued to.
     pub client: String,
     /// What it is bound to.
     pub grant: CodeGrant,
-    /// Its end.
+    /// When it expires.
     pub expires_at: Time,
     /// Whether it was presented before.
     pub used: bool,
 }
 
-/// What comes with a code.
+/// What a client presents with a code.
 #[derive(Clone, Copy, Debug)]
 pub struct Presented<'a> {
     /// The authenticated client.
     pub client: &'a str,
-    /// The redirect URI, once more.
+    /// The redirect URI, sent again.
     pub redirect_uri: Option<&'a str>,
     /// The PKCE verifier.
     pub verifier: Option<&'a str>,
 }
 
-/// Why a code was refused. All look alike to the client; the log tells them apart.
+/// Why a code was refused. The client cannot tell the variants apart; the log does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodeRefusal {
-    /// Given to another client.
+    /// It was issued to another client.
     #[error("the code belongs to another client")]
     OtherClient,
-    /// Too late.
+    /// It has expired.
     #[error("the code has expired")]
     Expired,
     /// Another redirect URI, or none.
     #[error("the redirect URI is not the one of the authorization request")]
     RedirectUri,
-    /// Missing, wrong, or sent although there was no challenge (a downgrade).
+    /// The verifier is missing or wrong, or was sent although there was no challenge (a downgrade).
     #[error("the code_verifier does not fit the authorization request")]
     Verifier,
 }
 
-/// What to do.
+/// What to do with a presented code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a refusal or a replay must be acted on"]
 pub enum Decision {
-    /// Give tokens.
+    /// Issue tokens.
     Redeem,
-    /// It was presented before: what it gave must end.
+    /// It was presented before: revoke what it granted.
     Replayed,
-    /// No, and never again: one try for each code.
+    /// Refuse it for good: each code has one try.
     Refused(CodeRefusal),
 }
 
@@ -192,7 +193,7 @@ mod tests {
         assert_ne!(grant_of(&one).uuid().as_bytes()[..6], one.as_bytes()[..6], "no part of what is stored");
     }
 
-    /// {client, time, redirect URI, verifier}: sixteen rows, one of which gives tokens.
+    /// {client, time, redirect URI, verifier}: of sixteen combinations, one yields tokens.
     #[test]
     fn one_row_of_the_truth_table_is_accepted() {
         let mut accepted = 0;

@@ -1,11 +1,13 @@
-//! Authorization requests: what may be asked (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2), what follows, and what a code is
-//! good for.
+//! Authorization requests: what may be requested (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2), what follows, and what
+//! a code grants.
 //!
-//! A request passes three gates, each a pure function: [`ReturnTo::find`] proves client and redirect URI (before it nothing
-//! is ever redirected), [`AuthorizationRequest::read`] checks everything else in a fixed order, and [`decide`] says what must
-//! happen next, as often as somebody asks. What must always hold: the request that was read is stored and decided on; the
-//! browser is never asked for a parameter again. To add a parameter: a field of [`AuthorizationRequest`] and one small check
-//! in `request.rs`; to refuse in a new way: a row in `refusal.rs`.
+//! A request passes three gates, each a pure function. [`ReturnTo::find`] proves the client and the redirect URI;
+//! before it, nothing is ever redirected. [`AuthorizationRequest::read`] checks everything else in a fixed order.
+//! [`decide`] says what must happen next, and can be asked repeatedly. Invariant: the request that was read is stored,
+//! and decisions use the stored request; no parameter is read from the browser a second time.
+//!
+//! To add a parameter: a field of [`AuthorizationRequest`] and one small check in `request.rs`. To add a refusal: a row
+//! in `refusal.rs`.
 
 mod answer;
 mod claims;

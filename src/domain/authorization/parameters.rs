@@ -1,10 +1,10 @@
-//! The parameters of a request as they came: which of them were sent twice is remembered, never resolved.
+//! The parameters of a request as received. Repeated parameters are recorded, never resolved to one value.
 
 use std::collections::BTreeMap;
 
-/// Most parameters that are looked at.
+/// The most parameters that are read.
 const MOST: usize = 64;
-/// What may be sent several times (RFC 8707 §2).
+/// Parameters that may be sent several times (RFC 8707 §2).
 const REPEATABLE: [&str; 1] = ["resource"];
 
 /// Parameters by name. Empty values count as absent (RFC 6749 §3.1).
@@ -47,7 +47,7 @@ impl Parameters {
         self.values.get(name).is_some_and(|values| values.len() > 1)
     }
 
-    /// Whether anything was sent more than once that may not be, or there is more than anybody needs.
+    /// Whether a parameter was repeated that must not be, or there are too many parameters.
     pub fn are_ambiguous(&self) -> bool {
         self.too_many || self.values.keys().any(|name| !REPEATABLE.contains(&name.as_str()) && self.is_repeated(name))
     }

@@ -17,7 +17,7 @@ impl Challenge {
         is_digest(text).then(|| Self(text.to_owned()))
     }
 
-    /// Whether a `code_verifier` (43 to 128 unreserved characters, §4.1) is the one behind the challenge; constant time.
+    /// Whether a `code_verifier` (43 to 128 unreserved characters, §4.1) matches the challenge, in constant time.
     pub fn is_met_by(&self, verifier: &str) -> bool {
         let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
@@ -28,7 +28,7 @@ impl Challenge {
     }
 }
 
-/// Whether a text is the base64url form of 32 bytes, written canonically.
+/// Whether a text is the canonical base64url form of 32 bytes.
 pub(super) fn is_digest(text: &str) -> bool {
     text.len() == 43 && URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
 }

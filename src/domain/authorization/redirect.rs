@@ -1,23 +1,23 @@
-//! Which redirect URIs are a client's: compared byte for byte (RFC 9700 §2.1). The one exception is the port of a loopback
-//! address, which a native app cannot know beforehand (RFC 8252 §7.3).
+//! Which redirect URIs belong to a client: compared byte for byte (RFC 9700 §2.1), except for the port of a loopback
+//! address, which a native app cannot know in advance (RFC 8252 §7.3).
 
 use url::{Host, Url};
 
 use crate::domain::client::ClientKind;
 
-/// Where an answer would land: with whoever owns a domain, or with whatever program runs on the person's own device.
+/// Who could receive a response: the owner of a domain, or any program on the person's own device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Landing {
     /// An `https` address.
     Web,
-    /// A port of the person's own device; any program there may listen on it.
+    /// A port on the person's own device; any program there may listen on it.
     Loopback,
-    /// A scheme of an app's own; any app may claim it (RFC 8252 §8.6).
+    /// A scheme of an app's own; any other app may claim it (RFC 8252 §8.6).
     PrivateUse,
 }
 
 impl Landing {
-    /// Of a registered redirect URI.
+    /// The landing of a registered redirect URI.
     pub fn of(redirect_uri: &str) -> Self {
         if redirect_uri.starts_with("https://") {
             Self::Web
@@ -28,13 +28,13 @@ impl Landing {
         }
     }
 
-    /// Whether a program on the person's device could be on the other end, under the name of any public client.
+    /// Whether a program on the person's device could receive the response, using the name of any public client.
     pub const fn is_local(self) -> bool {
         matches!(self, Self::Loopback | Self::PrivateUse)
     }
 }
 
-/// Whether a redirect URI is one of those that a client of this kind registered.
+/// Whether a redirect URI is one that a client of this kind registered.
 pub fn is_registered(asked: &str, registered: &[String], kind: ClientKind) -> bool {
     let public = kind == ClientKind::Public;
     registered.iter().any(|own| {
@@ -42,16 +42,17 @@ pub fn is_registered(asked: &str, registered: &[String], kind: ClientKind) -> bo
     })
 }
 
-/// `http://localhost`, registered without a port; all the rest equal. Not what RFC 8252 §8.3 recommends, as a name may resolve
-/// elsewhere, but what programs register and then add the port to that they were given. So for public clients only: their
-/// codes are worth nothing without the verifier, and such a place gets nothing without a press of its person.
+/// Whether `asked` adds a port to `http://localhost`, registered without one; everything else must be equal. RFC 8252
+/// §8.3 advises against `localhost`, because a name may resolve elsewhere, but programs register it and then add the
+/// port they were given. So this is for public clients only: their codes are useless without the verifier, and such a
+/// place gets nothing without the person's confirmation.
 fn adds_a_port_to_localhost(registered: &str, asked: &str) -> bool {
     const START: &str = "http://localhost";
     let own = registered.strip_prefix(START).filter(|rest| !rest.starts_with(':')).and_then(behind_port);
     own.is_some() && own == asked.strip_prefix(START).and_then(behind_port)
 }
 
-/// `http://127.0.0.1` and `http://[::1]`, written exactly so, with a port or none; all the rest equal.
+/// Whether both are exactly `http://127.0.0.1` or `http://[::1]` with any port or none; everything else must be equal.
 fn differ_in_loopback_port(registered: &str, asked: &str) -> bool {
     ["http://127.0.0.1", "http://[::1]"].iter().any(|start| {
         match (registered.strip_prefix(start).and_then(behind_port), asked.strip_prefix(start).and_then(behind_port)) {
@@ -61,7 +62,7 @@ fn differ_in_loopback_port(registered: &str, asked: &str) -> bool {
     })
 }
 
-/// What follows an optional port of 1 to 65535; none when something else stands where the host should end.
+/// The rest after an optional port of 1 to 65535; `None` if anything else follows the host.
 fn behind_port(rest: &str) -> Option<&str> {
     let Some(digits) = rest.strip_prefix(':') else {
         return (rest.is_empty() || rest.starts_with(['/', '?'])).then_some(rest);
@@ -72,7 +73,7 @@ fn behind_port(rest: &str) -> Option<&str> {
     (plain && (rest.is_empty() || rest.starts_with(['/', '?']))).then_some(rest)
 }
 
-/// The host that people are shown as the place they return to; none for an app's own scheme.
+/// The host that people are told they return to; `None` for an app's own scheme.
 pub(super) fn host(redirect_uri: &str) -> Option<String> {
     let url = Url::parse(redirect_uri).ok().filter(|url| matches!(url.scheme(), "https" | "http"))?;
     let host = match url.host()? {
@@ -86,7 +87,7 @@ pub(super) fn host(redirect_uri: &str) -> Option<String> {
     })
 }
 
-/// What people are shown as the place they return to: a host, or the scheme that an app calls its own.
+/// The place that people are told they return to: a host, or an app's own scheme.
 pub fn place_of(redirect_uri: &str) -> String {
     host(redirect_uri).unwrap_or_else(|| redirect_uri.split(':').next().unwrap_or_default().to_owned())
 }
@@ -213,7 +214,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
-        /// What is accepted is a registered text, or what a browser reads as the same place at another port of the device.
+        /// An accepted URI is a registered text, or what a browser reads as the same place at another port of the
+        /// device.
         #[test]
         fn what_is_accepted_leads_where_it_was_registered(
             which in 0..OWN.len(),

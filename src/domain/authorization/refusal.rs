@@ -1,9 +1,9 @@
-//! Everything an authorization request can be refused for, in one table. The descriptions are fixed: nothing of the request
-//! is echoed, and every character is one that RFC 6749 §4.1.2.1 allows.
+//! All reasons to refuse an authorization request, in one table. The descriptions are fixed: they repeat nothing from
+//! the request and use only the characters that RFC 6749 §4.1.2.1 allows.
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $kind:ident: $code:literal, $description:literal;)*) => {
-        /// Why a request is refused, told to the client at its redirect URI.
+        /// Why a request is refused, as reported to the client at its redirect URI.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Refusal { $($(#[$doc])* $kind,)* }
 
@@ -33,7 +33,7 @@ refusals! {
     NotSigned: "invalid_request", "This client must sign its authorization requests (RFC 9101).";
     /// RFC 9101 §5.
     TwoRequests: "invalid_request", "Send request or request_uri, not both.";
-    /// The client has nothing to sign with.
+    /// The client has no keys to sign with.
     NoRequestKeys: "request_not_supported", "This client has no keys registered, so its requests cannot be signed.";
     /// RFC 9101 §6.
     RequestObject: "invalid_request_object", "The request object is not valid: iss and client_id are the client, aud is our issuer, exp is ahead, jti is new, and the signature is by a key of the client.";
@@ -44,13 +44,13 @@ refusals! {
         be read.";
     /// OpenID Connect Core §7.2.1.
     Registration: "registration_not_supported", "The registration parameter is not supported.";
-    /// The grant is not among the client's.
+    /// The client may not use the grant.
     Grant: "unauthorized_client", "This client may not use the authorization code grant.";
     /// RFC 6749 §3.1.1.
     NoResponseType: "invalid_request", "The parameter response_type is missing.";
-    /// Only codes travel through the browser (RFC 9700 §2.1.2).
+    /// Only codes are sent through the browser (RFC 9700 §2.1.2).
     ResponseType: "unsupported_response_type", "Only response_type=code is supported.";
-    /// None that we know.
+    /// Not a known response mode.
     ResponseMode: "invalid_request", "The response_mode must be query, form_post, jwt, query.jwt or form_post.jwt.";
     /// FAPI 2.0 Message Signing §5.4.
     PlainAnswer: "invalid_request", "This client must ask for a signed answer: response_mode=jwt, query.jwt or form_post.jwt.";
@@ -66,9 +66,9 @@ refusals! {
     ChallengeMethod: "invalid_request", "Only code_challenge_method=S256 is supported, and it must be named.";
     /// RFC 7636 §4.2.
     Challenge: "invalid_request", "The code_challenge must be the 43 characters of a base64url-encoded SHA-256.";
-    /// Longer than we keep.
+    /// Longer than we store.
     State: "invalid_request", "The parameter state is longer than 4096 bytes.";
-    /// Longer than we keep.
+    /// Longer than we store.
     Nonce: "invalid_request", "The parameter nonce is longer than 512 bytes.";
     /// OpenID Connect Core §5.5.
     Claims: "invalid_request", "The parameter claims is not a JSON object as OpenID Connect has it, or longer than 4096 bytes.";
@@ -94,8 +94,8 @@ refusals! {
     NotAllowed: "access_denied", "This person may not use this client.";
 }
 
-/// Why a request is answered on a page of ours and never redirected: whom it came from, or where its answer would go, is
-/// not proven.
+/// Why a request is answered with a page of ours and never redirected: it is not proven who sent it or where the
+/// response would go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Unsafe {
     /// `client_id` is missing or was sent twice.
@@ -107,10 +107,10 @@ pub enum Unsafe {
     /// `redirect_uri` is missing or was sent twice.
     #[error("the parameter redirect_uri is missing or was sent twice")]
     NoRedirectUri,
-    /// A handle of a pushed request that leads nowhere (RFC 9126 §4).
+    /// The handle of a pushed request that does not exist (RFC 9126 §4).
     #[error("the pushed request is unknown, has expired, was used, or is another client's")]
     PushedRequest,
-    /// The redirect URI is none of the client's.
+    /// The redirect URI is not one of the client's.
     #[error("the redirect URI is not registered for this client")]
     RedirectUri,
 }

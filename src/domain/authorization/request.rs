@@ -1,4 +1,4 @@
-//! The ordered list of small checks. Who reads it may hold OpenID Connect Core §3.1.2.1 and RFC 6749 §4.1.1 beside it.
+//! The ordered list of small checks of a request, to be read beside OpenID Connect Core §3.1.2.1 and RFC 6749 §4.1.1.
 
 use std::collections::BTreeSet;
 
@@ -15,24 +15,24 @@ use crate::domain::scope::Scopes;
 const LONGEST_STATE: usize = 4096;
 /// Longest `nonce`, in bytes.
 const LONGEST_NONCE: usize = 512;
-/// Longest `login_hint` that is shown; longer ones are ignored.
+/// The longest `login_hint` that is used; longer ones are ignored.
 const LONGEST_LOGIN_HINT: usize = 254;
-/// Most resources, and most values of `acr_values`, that one request may name.
+/// The most resources, and the most `acr_values`, that one request may name.
 const MOST: usize = 16;
 
-/// What the client wants the person to be asked (OpenID Connect Core §3.1.2.1, Initiating User Registration 1.0).
+/// What the client wants the person to do (OpenID Connect Core §3.1.2.1, Initiating User Registration 1.0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Prompt {
-    /// Nothing: answer without a page, or refuse.
+    /// Nothing: respond without showing a page, or refuse.
     None,
-    /// To sign in again.
+    /// Sign in again.
     Login,
-    /// To allow again.
+    /// Consent again.
     Consent,
-    /// To choose an account.
+    /// Choose an account.
     SelectAccount,
-    /// To make an account.
+    /// Create an account.
     Create,
 }
 
@@ -49,62 +49,63 @@ impl Prompt {
     }
 }
 
-/// The authentication context that the client would like, or must have.
+/// The authentication context that the client requests or requires.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcrWish {
-    /// Any of these.
+    /// Any of these is acceptable.
     pub values: Vec<String>,
-    /// Without one of them the request is refused.
+    /// Whether the request is refused if none of them is reached.
     #[serde(default)]
     pub essential: bool,
 }
 
-/// A signed request that counts once (RFC 9101).
+/// A signed request, which may be used once (RFC 9101).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedOnce {
     /// Its `jti`.
     pub jti: String,
-    /// Its end.
+    /// When it expires.
     pub expires_at: Time,
 }
 
-/// A request that passed every check. This is also what is stored while a person is asked.
+/// A request that passed every check. This is also stored while the person is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
-    /// What is used up when it is answered, where it came signed.
+    /// The signed request to consume with the response, if it came signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<SignedOnce>,
-    /// Who asks.
+    /// The requesting client.
     pub client: String,
-    /// Where the answer goes.
+    /// Where the response goes.
     pub to: ReturnTo,
-    /// Scopes, each of which the client may ask for.
+    /// Scopes, each of which the client may request.
     pub scopes: Scopes,
-    /// Resources that access tokens are wanted for; none named: the client's usual audience.
+    /// Resources that access tokens are wanted for; empty: the client's default audience.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
-    /// What the person is to be asked.
+    /// What the person must be asked to do.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub prompts: BTreeSet<Prompt>,
-    /// The oldest sign-in that will do, in seconds.
+    /// The maximum age of the sign-in, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<i64>,
-    /// PKCE.
+    /// The PKCE challenge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<Challenge>,
     /// Copied into the ID token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
-    /// Claims that were asked for one by one.
+    /// Claims that were requested by name.
     #[serde(default, skip_serializing_if = "RequestedClaims::is_empty")]
     pub requested: RequestedClaims,
-    /// The authentication context.
+    /// The requested authentication context.
     #[serde(default)]
     pub acr: AcrWish,
-    /// The people that the answer may be about, as the client knows them, by `claims` and `id_token_hint`; none: anybody.
+    /// The people that the response may be about, as the client knows them, from `claims` and `id_token_hint`; `None`:
+    /// anyone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subjects: Option<BTreeSet<String>>,
-    /// What the e-mail field begins with.
+    /// The initial content of the e-mail field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_hint: Option<String>,
     /// The DPoP key that the code is bound to (RFC 9449 §10).
@@ -115,33 +116,34 @@ pub struct AuthorizationRequest {
 /// How a request reached us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// Sent by the client itself, beforehand (RFC 9126).
+    /// Sent in advance by the client itself (RFC 9126).
     pub pushed: bool,
     /// In an object that the client signed (RFC 9101).
     pub signed: bool,
 }
 
-/// What a request is read against.
+/// The context in which a request is read.
 pub struct Circumstances<'a> {
-    /// Who asks; proven.
+    /// The client, proven.
     pub client: &'a Client,
-    /// Our issuer URL, which every client may ask tokens for.
+    /// Our issuer URL, for which every client may request tokens.
     pub issuer: &'a str,
     /// How the request reached us.
     pub delivery: Delivery,
-    /// The subject of an `id_token_hint`, when it is an ID token of ours for this client; anything else is no hint.
+    /// Returns the subject of an `id_token_hint` if it is an ID token of ours for this client; anything else is not a
+    /// hint.
     pub hinted: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl AuthorizationRequest {
-    /// Checks a request whose client and place of return are proven. The order is the one of the standards and decides which
-    /// of several faults is told.
+    /// Checks a request whose client and destination are proven. The checks follow the order of the standards, which
+    /// decides which of several errors is reported.
     pub fn read(parameters: &Parameters, to: ReturnTo, given: &Circumstances<'_>) -> Result<Self, Refusal> {
         let client = given.client;
         refuse(parameters.are_ambiguous(), Refusal::Repeated)?;
         refuse(client.requires_par() && !given.delivery.pushed, Refusal::NotPushed)?;
         refuse(client.requires_signed_requests() && !given.delivery.signed, Refusal::NotSigned)?;
-        // Both were unfolded before; what is left of them was inside an object (RFC 9101 §4).
+        // Both were resolved before; any that are left came from inside an object (RFC 9101 §4).
         refuse(["request", "request_uri"].iter().any(|name| parameters.find(name).is_some()), Refusal::Nested)?;
         refuse(parameters.find("registration").is_some(), Refusal::Registration)?;
         response_type(parameters)?;
@@ -177,7 +179,7 @@ impl AuthorizationRequest {
         })
     }
 
-    /// Whether the person is to be asked this.
+    /// Whether the request has this prompt.
     pub fn prompts(&self, prompt: Prompt) -> bool {
         self.prompts.contains(&prompt)
     }
@@ -207,10 +209,10 @@ fn response_mode(parameters: &Parameters, client: &Client) -> Result<(), Refusal
     refuse(client.requires_signed_answers() && !mode.is_signed(), Refusal::PlainAnswer)
 }
 
-/// The scopes of a request: each known and allowed for the client. `offline_access` is left out where it could give nothing
-/// (OpenID Connect Core §11 wants it ignored, not refused). A client that came by itself asks for all that the metadata name
-/// and cannot know what such clients have, so it gets what it has of them, as at its registration; the tokens tell which
-/// (RFC 6749 §3.3).
+/// The scopes of a request: each must be known and allowed for the client. `offline_access` is dropped where it would
+/// have no effect (OpenID Connect Core §11 wants it ignored, not refused). A self-registered client asks for everything
+/// in the metadata and cannot know what it may have, so it gets those scopes that it may have, as at registration; the
+/// token response names them (RFC 6749 §3.3).
 pub fn scopes(asked: Option<&str>, client: &Client) -> Result<Scopes, Refusal> {
     let asked = asked.map(Scopes::parse).transpose().map_err(|_| Refusal::Scope)?;
     let in_vain =
@@ -243,7 +245,7 @@ fn max_age(parameters: &Parameters) -> Result<Option<i64>, Refusal> {
 fn challenge(parameters: &Parameters, client: &Client) -> Result<Option<Challenge>, Refusal> {
     match (parameters.find("code_challenge"), parameters.find("code_challenge_method")) {
         (Some(text), Some("S256")) => Challenge::parse(text).map(Some).ok_or(Refusal::Challenge),
-        // Without a method it would be `plain` (RFC 7636 §4.3).
+        // Without a method, the challenge would be `plain` (RFC 7636 §4.3).
         (Some(_), _) | (None, Some(_)) => Err(Refusal::ChallengeMethod),
         (None, None) if client.requires_pkce() => Err(Refusal::NoChallenge),
         (None, None) => Ok(None),
@@ -256,7 +258,7 @@ fn claims(parameters: &Parameters) -> Result<ClaimsParameter, Refusal> {
         .map_or(Ok(ClaimsParameter::default()), |text| ClaimsParameter::parse(text).ok_or(Refusal::Claims))
 }
 
-/// The resources of a request (RFC 8707 §2): each one that the client may ask for, named once.
+/// The resources of a request (RFC 8707 §2), without duplicates. The client must be allowed to request each of them.
 pub fn resources<'a>(
     asked: impl Iterator<Item = &'a str>,
     client: &Client,
@@ -273,7 +275,7 @@ pub fn resources<'a>(
     Ok(all)
 }
 
-/// An `acr` claim with values counts before `acr_values`, and that before the client's default.
+/// The `acr` claim with values takes precedence over `acr_values`, and that over the client's default.
 fn acr(parameters: &Parameters, by_claim: Option<AcrWish>, client: &Client) -> AcrWish {
     if let Some(wish) = by_claim.filter(|wish| !wish.values.is_empty()) {
         return wish;
@@ -454,7 +456,8 @@ mod tests {
         assert_eq!(request.scopes.to_string(), "openid");
     }
 
-    /// RFC 6749 §3.3. What nobody vouches for asks for all that is advertised; what an operator made is told its mistake.
+    /// RFC 6749 §3.3. A self-registered client asks for everything advertised; a client that an operator registered is
+    /// told its mistake.
     #[test]
     fn who_came_by_itself_gets_what_it_has_of_what_it_asks_for() {
         let mut client = client(ClientKind::Public);

@@ -1,4 +1,5 @@
-//! What must happen next for a request: asked anew at every visit, so that nothing can be skipped and nothing is asked twice.
+//! Decides what must happen next for a request. It is decided again at every visit, so that no step can be skipped or
+//! repeated.
 
 use std::collections::BTreeSet;
 
@@ -12,47 +13,47 @@ use crate::domain::client::{Client, ClientKind};
 use crate::domain::scope::Scopes;
 use crate::domain::session::Session;
 
-/// Everything that is known when the question is asked.
+/// Everything that the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// When the request arrived. Whatever is to be new must be newer.
+    /// When the request arrived. Whatever must be fresh must be newer.
     pub begun_at: Time,
-    /// Who asks.
+    /// The requesting client.
     pub client: &'a Client,
-    /// Who is signed in, if anybody.
+    /// The person signed in, if any.
     pub person: Option<Person<'a>>,
-    /// What they allowed the client before.
+    /// What the person allowed the client before.
     pub remembered: Option<&'a Consent>,
-    /// They allowed it just now, on the page that asks.
+    /// Whether the person consented just now, on the consent page.
     pub allowed_now: bool,
 }
 
-/// Somebody signed in.
+/// A person who is signed in.
 #[derive(Clone, Copy, Debug)]
 pub struct Person<'a> {
     /// Their session in this browser.
     pub session: &'a Session,
-    /// Their `sub`, as the client knows them.
+    /// Their `sub` for this client.
     pub subject: &'a str,
-    /// They said, in this session and for this request, that this is the account to go on with.
+    /// Whether they chose this account, in this session and for this request.
     pub chosen: bool,
-    /// The client is for everybody, or for a group that they are in.
+    /// Whether the client is open to everyone, or to a group that they are in.
     pub may_use_client: bool,
 }
 
-/// What somebody allowed a client.
+/// What a person allowed a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Consent {
     /// Scopes.
     pub scopes: Scopes,
     /// Resources.
     pub resources: BTreeSet<String>,
-    /// Claims asked for one by one.
+    /// Claims requested by name.
     pub claims: BTreeSet<String>,
 }
 
 impl Consent {
-    /// Whether nothing is asked for that was not allowed.
+    /// Whether everything that the request asks for was allowed.
     pub fn covers(&self, request: &AuthorizationRequest) -> bool {
         let mut claims = request.requested.userinfo.iter().chain(&request.requested.id_token);
         request.scopes.is_subset(&self.scopes)
@@ -60,7 +61,7 @@ impl Consent {
             && claims.all(|claim| self.claims.contains(claim))
     }
 
-    /// All that it lets the client know, told as scopes: those of the claims, too.
+    /// Everything that it reveals to the client, expressed as scopes, including those of the claims.
     pub fn in_scopes(&self) -> Scopes {
         self.scopes.and(&self.claims.iter().filter_map(|claim| scope_of(claim)).collect())
     }
@@ -72,21 +73,21 @@ impl Consent {
 pub enum Step {
     /// Sign in (as somebody else, if somebody is signed in).
     SignIn,
-    /// Make an account.
+    /// Create an account.
     CreateAccount,
-    /// The same person proves again who they are.
+    /// The same person must authenticate again.
     Reauthenticate,
-    /// Say which account to go on with.
+    /// Choose the account to continue with.
     ChooseAccount,
-    /// Allow; with the scopes that were not allowed before.
+    /// Consent; with the scopes that were not allowed before.
     Consent(Scopes),
-    /// Give a code.
+    /// Issue a code.
     Issue,
     /// Refuse.
     Refuse(Refusal),
 }
 
-/// Decides the next page, or the answer, for a stored request.
+/// Decides the next page, or the response, for a stored request.
 pub fn decide(request: &AuthorizationRequest, facts: &Facts<'_>) -> Step {
     let step = next(request, facts);
     if !request.prompts(Prompt::None) {
@@ -103,7 +104,7 @@ pub fn decide(request: &AuthorizationRequest, facts: &Facts<'_>) -> Step {
 fn next(request: &AuthorizationRequest, facts: &Facts<'_>) -> Step {
     let create = request.prompts(Prompt::Create);
     let Some(person) = facts.person else { return if create { Step::CreateAccount } else { Step::SignIn } };
-    // Signed in on the way of this very request: nothing newer could be asked for.
+    // Signed in for this very request: nothing fresher could be required.
     let fresh = person.session.auth_time >= facts.begun_at;
     if create && !fresh {
         return Step::CreateAccount;
@@ -127,7 +128,8 @@ fn next(request: &AuthorizationRequest, facts: &Facts<'_>) -> Step {
     if let Some(new) = to_allow(request, facts) {
         return Step::Consent(new);
     }
-    // Any program on the device could call itself this client: one press of the person, at least (RFC 8252 §8.6).
+    // Any program on the device could claim to be this client, so the person must confirm at least once (RFC 8252
+    // §8.6).
     if is_local_program(request, facts.client) && !chosen && !facts.allowed_now {
         return Step::ChooseAccount;
     }
@@ -138,7 +140,8 @@ fn is_too_old(request: &AuthorizationRequest, auth_time: Time, begun_at: Time) -
     request.max_age.is_some_and(|seconds| begun_at - auth_time > Duration::seconds(seconds))
 }
 
-/// A wish is tried for once; only an essential one is refused when it fails. Never is more told than what happened.
+/// A requested `acr` is attempted once; if that fails, only an essential one is refused. The response always reports
+/// the actual `acr`.
 fn acr(request: &AuthorizationRequest, achieved: &str, fresh: bool) -> Option<Step> {
     let wish = &request.acr;
     if wish.values.is_empty() || wish.values.iter().any(|wanted| acr_reaches(achieved, wanted)) {
@@ -156,7 +159,7 @@ fn is_local_program(request: &AuthorizationRequest, client: &Client) -> bool {
     client.definition.kind == ClientKind::Public && request.to.landing().is_local()
 }
 
-/// The scopes to ask for, when somebody must be asked.
+/// The scopes to ask consent for; `None` if no consent is needed.
 fn to_allow(request: &AuthorizationRequest, facts: &Facts<'_>) -> Option<Scopes> {
     if facts.allowed_now {
         return None;
@@ -245,7 +248,7 @@ mod tests {
         may_use_client: bool,
     }
 
-    /// A first-party web client and somebody signed in a while ago.
+    /// A first-party web client, and a person who signed in a while ago.
     fn usual() -> Case {
         Case {
             request: request(),

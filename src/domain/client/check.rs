@@ -1,5 +1,5 @@
-//! How the settings of a client must fit each other, whoever wrote them: the configuration, an administrator, or the
-//! client itself by registration. To add a rule: one block in [`ClientDefinition::check`] and its row in the test.
+//! Checks that the settings of a client fit together, whoever wrote them: the configuration, an administrator, or the
+//! client itself at registration. To add a rule: one block in [`ClientDefinition::check`] and its row in the test.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -9,11 +9,11 @@ use url::Url;
 
 use super::{AuthMethod, ClientDefinition, ClientKind, GrantType, SecurityProfile, SubjectType};
 
-/// Two settings that cannot both hold, or one that misses another.
+/// Two settings that contradict each other, or one that requires another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {what}; {cure}")]
 pub struct Misfit {
-    /// The setting that should be changed.
+    /// The setting to change.
     pub field: &'static str,
     /// What is wrong with it.
     pub what: Cow<'static, str>,
@@ -21,12 +21,12 @@ pub struct Misfit {
     pub cure: Cow<'static, str>,
 }
 
-/// Members of a JWK that only its owner may know (RFC 7518 §6).
+/// JWK members that only the owner of the key may know (RFC 7518 §6).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// What is wrong with a `client_id` that somebody chose. A client's own tokens have it as `sub`, which must never be that
-/// of a person, and people's are UUIDs (RFC 9068 §5), which others read with and without hyphens. Ids that a server draws are its own
-/// affair: they are nobody's.
+/// What is wrong with a chosen `client_id`. It becomes the `sub` of the client's own tokens, which must never equal
+/// that of a person (RFC 9068 §5). People's are UUIDs, which others read with and without hyphens. Generated ids need
+/// no check: they belong to nobody.
 pub fn check_id(id: &str) -> Option<Misfit> {
     uuid::Uuid::parse_str(id).is_ok().then_some(Misfit {
         field: "id",
@@ -35,7 +35,7 @@ pub fn check_id(id: &str) -> Option<Misfit> {
     })
 }
 
-/// What was found so far.
+/// The problems found so far.
 #[derive(Default)]
 struct Misfits(Vec<Misfit>);
 
@@ -48,7 +48,7 @@ impl Misfits {
 }
 
 impl ClientDefinition {
-    /// Everything that does not fit; empty for a sound client. `has_secret` says whether it is given one.
+    /// Everything that does not fit; empty for a valid client. `has_secret` says whether the client gets a secret.
     pub fn check(&self, has_secret: bool) -> Vec<Misfit> {
         let mut found = Misfits::default();
         self.check_authentication(&mut found);
@@ -75,7 +75,7 @@ impl ClientDefinition {
         self.jwks.is_some() || self.jwks_uri.is_some()
     }
 
-    /// That it proves who it is in one way, which its kind can keep to.
+    /// Checks that the client authenticates in one way, and one that its kind supports.
     fn check_authentication(&self, found: &mut Misfits) {
         let (public, federated) = (self.kind == ClientKind::Public, !self.federated.is_empty());
         found.add(
@@ -114,7 +114,7 @@ impl ClientDefinition {
         }
     }
 
-    /// That it can use what it is allowed, and is allowed nothing that anyone could use in its name.
+    /// Checks that the client can use its grants, and has none that anyone could use in its name.
     fn check_grants(&self, found: &mut Misfits) {
         let public = self.kind == ClientKind::Public;
         let uses = |grant| self.grants.contains(&grant);
@@ -150,7 +150,7 @@ impl ClientDefinition {
         );
     }
 
-    /// What the FAPI 2.0 profiles refuse (§5.3.2.1, §5.4).
+    /// Checks what the FAPI 2.0 profiles forbid (§5.3.2.1, §5.4).
     fn check_profile(&self, has_secret: bool, found: &mut Misfits) {
         let Some(profile) = self.security_profile else { return };
         let by_key = self.auth_method == Some(AuthMethod::PrivateKeyJwt)
@@ -186,17 +186,17 @@ impl ClientDefinition {
         );
     }
 
-    /// The host that pairwise subjects are made for (OpenID Connect Core §8.1).
+    /// The host that determines pairwise subjects (OpenID Connect Core §8.1).
     pub fn sector(&self) -> Option<String> {
         match &self.sector_identifier_uri {
             Some(uri) => sectors(std::slice::from_ref(uri)).into_iter().next(),
-            // An app's own scheme may be claimed by any other, so it names no sector.
+            // Any other app may claim an app's own scheme, so it does not define a sector.
             None => sectors(&self.redirect_uris).into_iter().next().filter(|sector| !sector.ends_with(':')),
         }
     }
 }
 
-/// The hosts of web addresses. An app's own scheme belongs to no domain: each such address is a sector of its own.
+/// The hosts of web addresses. An app's own scheme belongs to no domain, so each such scheme is a sector of its own.
 fn sectors(uris: &[String]) -> BTreeSet<String> {
     let sector = |uri: &String| {
         let url = Url::parse(uri).ok()?;
@@ -267,7 +267,7 @@ mod tests {
         for (expected, definition) in [
             ("federated", ClientDefinition { kind: ClientKind::Public, ..sound() }),
             ("auth_method", ClientDefinition { auth_method: by_secret, ..sound() }),
-            // Keys sign its requests; it is not proven by them.
+            // The keys sign its requests; they do not authenticate it.
             (
                 "security_profile",
                 ClientDefinition {
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(check_id("my-app"), None);
     }
 
-    /// Whose requests are neither pushed nor answered with a code that only their client can redeem.
+    /// Grants whose requests are not pushed, or that do not end in a code which only the client can redeem.
     #[test]
     fn a_security_profile_refuses_the_grants_that_go_round_it() {
         let fapi = |grant| ClientDefinition {

@@ -1,7 +1,7 @@
-//! What a client is, without its secret: the stored document, in the words of the configuration.
+//! A client's definition, without its secret: the stored document, in the vocabulary of the configuration.
 //!
-//! To add a property: a field with `#[serde(default)]`, skipped when empty, so that documents written before it still
-//! read; its rule in `check`; its key in the configuration.
+//! To add a property: a field with `#[serde(default)]`, skipped when empty, so that existing documents still
+//! deserialize; its rule in `check`; its key in the configuration.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,10 +12,10 @@ use crate::domain::scope::Scopes;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientKind {
-    /// A browser or native app: anyone can read it.
+    /// A browser or native app: anyone can read its secrets.
     #[default]
     Public,
-    /// A server of its owner's.
+    /// A server, run by its owner.
     Confidential,
 }
 
@@ -33,9 +33,9 @@ pub enum GrantType {
     ClientCredentials,
     /// RFC 8628.
     DeviceCode,
-    /// RFC 8693; what may be exchanged, the rules of the configuration say.
+    /// RFC 8693; the rules in the configuration say what may be exchanged.
     TokenExchange,
-    /// RFC 7523 §2.1; whose tokens are taken, the trusted issuers of the configuration say.
+    /// RFC 7523 §2.1; the trusted issuers in the configuration say whose tokens are accepted.
     JwtBearer,
 }
 
@@ -43,7 +43,7 @@ pub enum GrantType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
-    /// Not at all: it is public.
+    /// Not at all: the client is public.
     None,
     /// Its secret in the `Authorization` header.
     ClientSecretBasic,
@@ -53,40 +53,40 @@ pub enum AuthMethod {
     PrivateKeyJwt,
 }
 
-/// A workload elsewhere that is the client: what its platform's tokens say of it.
+/// An external workload that acts as the client, identified by the tokens of its platform.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FederatedIdentity {
-    /// The trusted issuer that speaks for it, by our name for that issuer.
+    /// Our name for the trusted issuer that issues them.
     pub issuer: String,
     /// `sub` of its tokens, byte for byte.
     pub subject: String,
-    /// `aud` of its tokens: this one and no other.
+    /// `aud` of its tokens: exactly this one.
     pub audience: String,
 }
 
-/// A named set of demands beyond the ordinary.
+/// A named set of additional requirements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecurityProfile {
     /// FAPI 2.0 Security Profile: PAR, PKCE, `private_key_jwt`, DPoP.
     Fapi2,
-    /// The same with FAPI 2.0 Message Signing: signed requests and answers.
+    /// Additionally FAPI 2.0 Message Signing: signed requests and responses.
     Fapi2MessageSigning,
 }
 
-/// How a client's people are named to it (OpenID Connect Core §8).
+/// Which `sub` the client gets for people (OpenID Connect Core §8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SubjectType {
-    /// By the same `sub` as to everybody.
+    /// The same `sub` as every other public client.
     #[default]
     Public,
-    /// By a `sub` of its sector's own.
+    /// A `sub` that is specific to the client's sector.
     Pairwise,
 }
 
-/// What a client is, without its secret. This is also the stored document, in the words of the configuration.
+/// A client's definition, without its secret: the stored document, in the vocabulary of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientDefinition {
@@ -94,10 +94,10 @@ pub struct ClientDefinition {
     pub name: String,
     /// Public or confidential.
     pub kind: ClientKind,
-    /// Run by the same people as this server: nobody is asked for consent, and it may run ceremonies directly.
+    /// Run by the operators of this server: nobody is asked for consent, and it may run ceremonies directly.
     #[serde(default)]
     pub first_party: bool,
-    /// Web origins its pages run on, byte-exact; CORS and `clientDataJSON.origin` are held to them.
+    /// Web origins of its pages, byte-exact; CORS and `clientDataJSON.origin` are checked against them.
     #[serde(default)]
     pub origins: Vec<String>,
     /// Redirect URIs, byte-exact.
@@ -106,75 +106,78 @@ pub struct ClientDefinition {
     /// Grants it may use.
     #[serde(default)]
     pub grants: Vec<GrantType>,
-    /// Scopes it may ask for; `bridge:*` stands for every bridge.
+    /// Scopes it may request; `bridge:*` stands for every bridge.
     #[serde(default)]
     pub scopes: Scopes,
-    /// The relying-party profile of its ceremonies; none: the default one.
+    /// The relying-party profile of its ceremonies; `None`: the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relying_party: Option<String>,
-    /// Audiences (resource identifiers) it may ask access tokens for, beside this server itself.
+    /// Audiences (resource identifiers) that it may request access tokens for, in addition to this server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
-    /// Life of its access tokens, in seconds; none: the server's default.
+    /// Life of its access tokens, in seconds; `None`: the server's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_ttl: Option<i64>,
-    /// Algorithm of its ID tokens (JWA name); none: RS256, as OpenID Connect expects.
+    /// Algorithm of its ID tokens (JWA name); `None`: RS256, as OpenID Connect expects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_algorithm: Option<String>,
-    /// Audiences whose tokens it may introspect, beside its own.
+    /// Audiences whose tokens it may introspect, in addition to its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub may_introspect: Vec<String>,
 
-    /// How it authenticates; none: as its kind does by default, see [`Client::authenticates_by`](super::Client::authenticates_by).
+    /// How it authenticates; `None`: the default of its kind, see
+    /// [`Client::authenticates_by`](super::Client::authenticates_by).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_method: Option<AuthMethod>,
     /// Its public keys, a JWK Set (RFC 7517 §5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
-    /// Where its public keys are; never together with `jwks`.
+    /// The URL of its public keys; never together with `jwks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// The workloads that it is, each proven by a token of its platform. Where there are any, it authenticates by them alone.
+    /// The workloads that act as the client, each proven by a token of its platform. If there are any, no other
+    /// authentication is accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub federated: Vec<FederatedIdentity>,
-    /// Whether PKCE is compulsory; it always is for a public client.
+    /// Whether PKCE is required; it always is for a public client.
     #[serde(default, skip_serializing_if = "is_false")]
     pub require_pkce: bool,
-    /// Whether only pushed authorization requests are taken (RFC 9126 §6).
+    /// Whether only pushed authorization requests are accepted (RFC 9126 §6).
     #[serde(default, skip_serializing_if = "is_false")]
     pub require_pushed_authorization_requests: bool,
     /// Whether its access tokens are always bound to a DPoP key (RFC 9449 §5.2).
     #[serde(default, skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,
-    /// A set of demands beyond the ordinary.
+    /// A set of additional requirements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security_profile: Option<SecurityProfile>,
     /// Whether authorization requests must be signed objects (RFC 9101 §10.5).
     #[serde(default, skip_serializing_if = "is_false")]
     pub require_signed_request_object: bool,
-    /// Algorithm of its signed request objects (JWA name); none: any that its keys allow.
+    /// Algorithm of its signed request objects (JWA name); `None`: any that its keys allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_object_algorithm: Option<String>,
-    /// Where its signed request objects are, byte-exact (OpenID Connect Core §6.2).
+    /// The URLs of its signed request objects, byte-exact (OpenID Connect Core §6.2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub request_uris: Vec<String>,
-    /// Algorithm of signed authorization answers (JARM); none: the ID token's.
+    /// Algorithm of signed authorization responses (JARM); `None`: the ID token's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_response_algorithm: Option<String>,
-    /// Algorithm of signed userinfo answers; none: they are plain JSON.
+    /// Algorithm of signed userinfo responses; `None`: they are plain JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_algorithm: Option<String>,
-    /// Algorithm of signed introspection answers (RFC 9701 §6); none: RS256 when it asks for a signed one.
+    /// Algorithm of signed introspection responses (RFC 9701 §6); `None`: RS256 when it asks for a signed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection_algorithm: Option<String>,
 
-    /// How people are named to it.
+    /// Which `sub` it gets for people.
     #[serde(default, skip_serializing_if = "is_public")]
     pub subject_type: SubjectType,
-    /// A document that lists the redirect URIs of its sector; its host names the sector (OpenID Connect Core §8.1).
+    /// The URL of a document that lists the redirect URIs of its sector; its host defines the sector (OpenID Connect
+    /// Core §8.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sector_identifier_uri: Option<String>,
-    /// Whether the claims of granted scopes are in the ID token too, for clients that look nowhere else.
+    /// Whether the ID token also contains the claims of granted scopes, for clients that read claims only there.
     #[serde(default, skip_serializing_if = "is_false")]
     pub claims_in_id_token: bool,
     /// `max_age` of requests that name none, in seconds.
@@ -183,26 +186,26 @@ pub struct ClientDefinition {
     /// `acr_values` of requests that name none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub default_acr_values: Vec<String>,
-    /// Groups whose members may use it; none: everybody may.
+    /// Groups whose members may use it; empty: everyone may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_groups: Vec<String>,
 
     /// Where people may be sent after signing out, byte-exact (OpenID Connect RP-Initiated Logout §3.1).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub post_logout_redirect_uris: Vec<String>,
-    /// Where it is told by the server that a session ended (OpenID Connect Back-Channel Logout §2.2).
+    /// Where the server notifies it that a session ended (OpenID Connect Back-Channel Logout §2.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backchannel_logout_uri: Option<String>,
-    /// Whether it wants `sid` there.
+    /// Whether that notification must contain `sid`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub backchannel_logout_session_required: bool,
-    /// Where it is told by the browser that a session ended (OpenID Connect Front-Channel Logout §2).
+    /// Where the browser notifies it that a session ended (OpenID Connect Front-Channel Logout §2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frontchannel_logout_uri: Option<String>,
-    /// Whether it wants `iss` and `sid` there.
+    /// Whether that notification must contain `iss` and `sid`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub frontchannel_logout_session_required: bool,
-    /// Where a sign-in that begins elsewhere is sent (OpenID Connect Core §4).
+    /// Where a sign-in that starts elsewhere is sent (OpenID Connect Core §4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initiate_login_uri: Option<String>,
 

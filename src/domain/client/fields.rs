@@ -1,7 +1,7 @@
-//! What each value of a client must be by itself, whoever wrote it: the configuration, an administrator, or the client by
-//! registration. How the values must fit each other is in `check`.
+//! Checks each setting of a client by itself, whoever wrote it: the configuration, an administrator, or the client at
+//! registration. How the settings must fit together is in `check`.
 //!
-//! To add a rule: a function here that names what is wrong, and its line in [`ClientDefinition::check_fields`].
+//! To add a rule: a function here that says what is wrong, and its line in [`ClientDefinition::check_fields`].
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use url::{Host, Url};
 use super::{ClientDefinition, FederatedIdentity, Misfit};
 use crate::domain::text::is_unprintable;
 
-/// What is wrong with one value, and the cure. `what` goes on after the value.
+/// What is wrong with one value, and the remedy. `what` follows the value in a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What is wrong.
@@ -25,7 +25,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Of a value without a secret.
+    /// A fault of a value that contains no secret.
     pub fn new(what: &'static str, cure: impl Into<Cow<'static, str>>) -> Self {
         Self { what, cure: cure.into(), secret: false }
     }
@@ -33,24 +33,24 @@ impl Fault {
 
 /// Algorithms that we sign with (JWA names).
 pub const SIGNING_ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "RS256"];
-/// Shortest and longest life of access tokens, in seconds.
+/// The shortest and longest life of access tokens, in seconds.
 const ACCESS_TTL: std::ops::RangeInclusive<i64> = 60..=86_400;
-/// Longest `default_max_age`, in seconds.
+/// The longest `default_max_age`, in seconds.
 const LONGEST_MAX_AGE: i64 = 400 * 86_400;
-/// Most elements of one list.
+/// The most elements of one list.
 pub const MOST: usize = 100;
-/// Longest text that people will see, in characters.
+/// The longest text shown to people, in characters.
 pub const LONGEST_NAME: usize = 100;
-/// What is wrong with an app's own scheme that is no domain's.
+/// What is wrong with a private-use scheme that is not based on a domain.
 const CLAIMABLE: &str = "has a scheme that any app could claim";
-/// Schemes that are no app's own: they do something in every browser.
+/// Schemes that browsers handle themselves, so that no app can own them.
 const OF_BROWSERS: [&str; 9] =
     ["about", "blob", "data", "file", "filesystem", "ftp", "intent", "javascript", "vbscript"];
-/// The cure of an origin with an IP address.
+/// The remedy for an origin with an IP address.
 pub const USE_A_DOMAIN: &str = "use localhost or a domain: passkeys do not work on IP addresses";
 
-/// A URI that an answer may be sent to (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1): `https`, `http` on loopback, or a
-/// private-use scheme with a dot.
+/// Checks a redirect URI (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1): `https`, `http` on loopback, or a private-use
+/// scheme with a dot.
 pub fn redirect_uri(text: &str) -> Result<(), Fault> {
     let Ok(url) = Url::parse(text) else {
         return Err(Fault::new(
@@ -83,8 +83,8 @@ pub fn redirect_uri(text: &str) -> Result<(), Fault> {
     }
 }
 
-/// Whether a redirect URI is sound but for its scheme, an app's own without a dot such as `cursor:`. Nothing is sent there, but
-/// who lists it beside others means no harm.
+/// Whether a redirect URI is valid except for its private-use scheme without a dot, such as `cursor:`. Nothing is ever
+/// sent to one, but a client that lists it beside others is not malicious.
 pub fn is_of_claimable_scheme(text: &str) -> bool {
     let scheme = text.split(':').next().unwrap_or_default().to_ascii_lowercase();
     redirect_uri(text).is_err_and(|fault| fault.what == CLAIMABLE) && !OF_BROWSERS.contains(&scheme.as_str())
@@ -111,8 +111,8 @@ pub fn web_address(text: &str) -> Result<(), Fault> {
     if fits { Ok(()) } else { Err(Fault::new("is not an https address", "write it out in full, without a fragment")) }
 }
 
-/// An origin of the app, exactly as a browser or Android writes it into `clientDataJSON.origin`: `https://host[:port]`,
-/// `http://localhost[:port]` or `android:apk-key-hash:…`. Gives the host of a web origin.
+/// Checks an origin of the app, exactly as a browser or Android writes it into `clientDataJSON.origin`:
+/// `https://host[:port]`, `http://localhost[:port]` or `android:apk-key-hash:…`. Returns the host of a web origin.
 pub fn origin(text: &str) -> Result<Option<String>, Fault> {
     if let Some(rest) = text.strip_prefix("android:") {
         return android_origin(rest).map(|()| None);
@@ -137,13 +137,14 @@ pub fn origin(text: &str) -> Result<Option<String>, Fault> {
     Ok(Some(host.to_owned()))
 }
 
-/// Whether a redirect URI is on a web origin, as a browser writes it: by the rule of [`origin`], so never one of an IP address
-/// or of an app's own scheme.
+/// Whether a redirect URI is on a web origin as a browser writes it. Because that must be a valid [`origin`], it never
+/// matches an IP address or an app's own scheme.
 pub fn is_at(redirect_uri: &str, web_origin: &str) -> bool {
     begins_at(redirect_uri, web_origin) && origin(web_origin).is_ok_and(|host| host.is_some())
 }
 
-/// The same for the web origin of a loopback address, which is no [`origin`]: browsers offer no passkeys there.
+/// Like [`is_at`], for the web origin of a loopback address. That is not an [`origin`], because browsers offer no
+/// passkeys there.
 pub fn is_at_loopback(redirect_uri: &str, web_origin: &str) -> bool {
     let is_address = |url: &Url| !matches!(url.host(), Some(Host::Domain(_))) && is_loopback(url);
     begins_at(redirect_uri, web_origin)
@@ -165,27 +166,27 @@ fn android_origin(rest: &str) -> Result<(), Fault> {
     Err(Fault::new("is not the origin of an Android app", cure))
 }
 
-/// Text that people will see: not blank, on one line, at most 100 characters, each of which shows what it is. One that shows
-/// nothing or turns the text around it could make a name look like another's.
+/// Checks a text shown to people: not blank, one line, at most 100 characters, all of them visible. Invisible
+/// characters and those that change the direction of text could make a name look like another's.
 pub fn display_name(text: &str) -> Result<(), Fault> {
     let fits = !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.chars().any(is_unprintable);
     let cure = "write 1 to 100 characters on one line, none of them invisible or for the direction of text";
     if fits { Ok(()) } else { Err(Fault::new("cannot be shown to people", cure)) }
 }
 
-/// A word without spaces or characters that show nothing, at most 512 bytes: an audience, an issuer, an identifier.
+/// Checks a word without spaces or invisible characters, at most 512 bytes: an audience, an issuer, an identifier.
 pub fn identifier(text: &str) -> Result<(), Fault> {
     let fits = !text.is_empty() && text.len() <= 512 && !text.chars().any(|c| c.is_whitespace() || is_unprintable(c));
     if fits { Ok(()) } else { Err(Fault::new("is not an identifier", "write 1 to 512 bytes without spaces")) }
 }
 
-/// A `sub` of another issuer: at most 255 characters on one line, each of which shows what it is.
+/// Checks a `sub` of another issuer: at most 255 characters on one line, all of them visible.
 pub fn subject(text: &str) -> Result<(), Fault> {
     let fits = !text.is_empty() && text.chars().count() <= 255 && !text.chars().any(is_unprintable);
     if fits { Ok(()) } else { Err(Fault::new("is not a subject", "write 1 to 255 characters on one line")) }
 }
 
-/// An algorithm that we sign with.
+/// Checks that we sign with this algorithm.
 pub fn signing_algorithm(text: &str) -> Result<(), Fault> {
     if SIGNING_ALGORITHMS.contains(&text) {
         Ok(())
@@ -197,10 +198,10 @@ pub fn signing_algorithm(text: &str) -> Result<(), Fault> {
 type Rule = fn(&str) -> Result<(), Fault>;
 
 impl FederatedIdentity {
-    /// What is wrong with it by itself, with the member that it is wrong with.
+    /// Checks each member by itself, and returns the invalid one with its fault.
     ///
     /// # Errors
-    /// The first member that is no sound value.
+    /// The first member whose value is invalid.
     pub fn check(&self) -> Result<(), (&'static str, Fault)> {
         let members: [(&'static str, &str, Rule); 3] = [
             ("issuer", &self.issuer, identifier),
@@ -212,7 +213,7 @@ impl FederatedIdentity {
 }
 
 impl ClientDefinition {
-    /// Every value that is wrong by itself; empty for a sound client.
+    /// Every value that is invalid by itself; empty for a valid client.
     pub fn check_fields(&self) -> Vec<Misfit> {
         let mut found = Vec::new();
         self.check_texts(&mut found);
@@ -305,7 +306,7 @@ impl ClientDefinition {
                 let twice = || Err(Fault::new("is listed twice", "keep one of the two"));
                 let result = if seen.insert(element) { rule(element) } else { twice() };
                 if let Err(fault) = result {
-                    // By its number: an answer repeats nothing it was sent.
+                    // By its number, because a response must not repeat what was sent.
                     let what = format!("(element {}) {}", index + 1, fault.what);
                     found.push(Misfit { field, what: what.into(), cure: fault.cure });
                 }

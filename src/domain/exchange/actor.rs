@@ -1,39 +1,39 @@
-//! Who acts for somebody (`act`), and who may (`may_act`): RFC 8693 §4.1, §4.4.
+//! Who acts for a person (`act`), and who may (`may_act`): RFC 8693 §4.1, §4.4.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// An actor and, within it, the one before. Only the outermost counts for decisions.
+/// An actor with the previous actor nested inside. Only the outermost one counts for decisions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// Who acts: a person as the client knows them, or the client itself.
+    /// Who acts: a person's `sub` for the client, or the client itself.
     pub sub: String,
-    /// Who names them so, where it is not this server.
+    /// The issuer of that name; `None` if it is this server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
-    /// Through which client.
+    /// The client that the actor uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The one who acted before.
+    /// The previous actor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Box<Self>>,
 }
 
-/// An `act` or `may_act` that is none.
+/// A malformed `act` or `may_act` claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an actor claim is malformed")]
 pub struct ActorFault;
 
 impl Actor {
-    /// A client of ours that acts by itself.
+    /// A client of ours that acts on its own.
     pub fn client(id: &str) -> Self {
         Self { sub: id.to_owned(), iss: None, client_id: Some(id.to_owned()), act: None }
     }
 
-    /// Reads the claim of a token.
+    /// Reads the `act` claim of a token.
     ///
     /// # Errors
-    /// [`ActorFault`] for anything but objects with a `sub` of text.
+    /// [`ActorFault`] for anything but objects with a textual `sub`.
     pub fn read(claim: &Value) -> Result<Self, ActorFault> {
         let actor: Self = serde_json::from_value(claim.clone()).map_err(|_| ActorFault)?;
         let mut one = Some(&actor);
@@ -46,7 +46,7 @@ impl Actor {
         Ok(actor)
     }
 
-    /// The clients of ours that the chain names, the latest first.
+    /// Our clients named in the chain, the latest first.
     pub fn clients(&self) -> impl Iterator<Item = &str> {
         let chain = std::iter::successors(Some(self), |actor| actor.act.as_deref());
         chain.filter(|actor| actor.iss.is_none()).filter_map(|actor| actor.client_id.as_deref())
@@ -57,7 +57,7 @@ impl Actor {
         std::iter::successors(Some(self), |actor| actor.act.as_deref()).count()
     }
 
-    /// The chain as somebody else tells of it: who is named without an issuer is named by this one.
+    /// The chain in a token of another issuer: actors without an issuer are attributed to `issuer`.
     #[must_use]
     pub fn named_by(mut self, issuer: &str) -> Self {
         let mut one = Some(&mut self);
@@ -68,7 +68,7 @@ impl Actor {
         self
     }
 
-    /// This actor, after another chain.
+    /// This actor, followed by an earlier chain.
     #[must_use]
     pub fn after(mut self, before: Option<&Self>) -> Self {
         self.act = before.cloned().map(Box::new);
@@ -76,13 +76,13 @@ impl Actor {
     }
 }
 
-/// Who may act in a token's name. Every member that is there must fit.
+/// Who may act in a token's name. Every member that is present must match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MayAct {
     /// The actor's `sub`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
-    /// Who names them so.
+    /// The issuer of that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
     /// The actor's client.
@@ -91,22 +91,22 @@ pub struct MayAct {
 }
 
 impl MayAct {
-    /// Reads the claim of a token.
+    /// Reads the `may_act` claim of a token.
     ///
     /// # Errors
-    /// [`ActorFault`] for anything but an object that names somebody.
+    /// [`ActorFault`] for anything but an object that names an actor.
     pub fn read(claim: &Value) -> Result<Self, ActorFault> {
         let may: Self = serde_json::from_value(claim.clone()).map_err(|_| ActorFault)?;
         if may.sub.is_none() && may.client_id.is_none() { Err(ActorFault) } else { Ok(may) }
     }
 
-    /// The claim of somebody else's token: who is named without an issuer is named by this one.
+    /// The claim in a token of another issuer: an actor without an issuer is attributed to `issuer`.
     #[must_use]
     pub fn named_by(self, issuer: &str) -> Self {
         Self { iss: Some(self.iss.unwrap_or_else(|| issuer.to_owned())), ..self }
     }
 
-    /// Whether an actor of ours is meant; `issuer` is ours.
+    /// Whether it permits an actor of ours; `issuer` is our own.
     pub fn permits(&self, actor: &Actor, issuer: &str) -> bool {
         let of_issuer = self.iss.as_deref().is_none_or(|named| named == actor.iss.as_deref().unwrap_or(issuer));
         let is_subject = self.sub.as_deref().is_none_or(|named| named == actor.sub);

@@ -1,4 +1,4 @@
-//! The decision itself.
+//! Decides whether a token may be exchanged.
 
 use chrono::Duration;
 
@@ -12,84 +12,85 @@ use crate::domain::scope::Scopes;
 
 const TRANSACTION: Wanted = Wanted::Own(Issues::TxnToken);
 
-/// What a client asks for.
+/// A client's request for an exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// Who asks, authenticated as it must be.
+    /// The client, properly authenticated.
     pub client: &'a Client,
     /// Our issuer URL.
     pub issuer: &'a str,
-    /// What is to come out.
+    /// The requested token.
     pub wanted: &'a Wanted,
     /// Audiences and resources, by name.
     pub targets: &'a [String],
-    /// Scopes, where it names any.
+    /// The requested scopes, if any.
     pub scopes: Option<&'a Scopes>,
-    /// The actor token's owner, verified; it was given to this client.
+    /// The verified owner of the actor token, which was issued to this client.
     pub actor: Option<&'a Actor>,
 }
 
-/// What may be issued. The life is the longest; the client or the resource may want a shorter one.
+/// What may be issued. The client or the resource may set a shorter life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "what was decided is what must be issued"]
 pub struct Granted {
     /// The rule that allowed it.
     pub rule: String,
-    /// Whom the token is for.
+    /// The token's audience.
     pub audience: Vec<String>,
     /// Its scopes.
     pub scopes: Scopes,
     /// Its longest life.
     pub life: Duration,
-    /// Who acts in it.
+    /// The actor in it.
     pub act: Option<Actor>,
-    /// Whether the client goes on in the person's name without an actor token.
+    /// Whether the client acts as the person without an actor token.
     pub impersonates: bool,
-    /// Whether the token stays with the client it was given to, and has nothing that it had not.
+    /// Whether the token stays with the client it was issued to and gains nothing.
     pub narrows_own: bool,
-    /// Whether a refresh token comes along, or alone.
+    /// Whether a refresh token is issued with it, or alone.
     pub refreshable: bool,
 }
 
-/// Why nothing may be issued; the later, the more of a rule did fit.
+/// Why nothing may be issued. The later the variant, the more of a rule matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Refusal {
     /// No rule names the client.
     #[error("no rule names this client")]
     Client,
-    /// No rule of the client is for tokens of this issuer and kind.
+    /// None of the client's rules covers this issuer and kind of token.
     #[error("no rule of this client takes such a subject token")]
     Subject,
-    /// The subject token is not for this client, nor is the client its own, nor named by `may_act`.
+    /// The subject token is neither for this client, nor issued to it, nor naming it in `may_act`.
     #[error("the subject token is not for this client")]
     NotForClient,
-    /// A public client narrows its own tokens and does nothing else.
+    /// A public client may only narrow its own tokens.
     #[error("a public client may only narrow its own tokens")]
     Public,
-    /// No rule gives such a token.
+    /// No rule issues this kind of token.
     #[error("no rule gives such a token")]
     Kind,
-    /// An actor where none may be, or none where one must be.
+    /// An actor token where the rule forbids one, or none where it requires one.
     #[error("the rule wants it with or without an actor token")]
     Actor,
-    /// `may_act` names somebody else.
+    /// `may_act` names a different actor.
     #[error("the subject token names another actor in may_act")]
     MayAct,
-    /// Without an actor token the client would be the person, and it may not.
+    /// Without an actor token the client would act as the person, which the rule does not allow.
     #[error("this client may not go on in a person's name without an actor token")]
     Impersonation,
-    /// Too many actors.
+    /// The chain of actors is too long.
     #[error("the chain of actors is too long")]
     Chain,
-    /// An audience that is not listed, or none.
+    /// An audience is not listed, or none is left.
     #[error("an audience is not allowed, or none is left")]
     Target,
-    /// A scope that is not listed, not held, or not the client's.
+    /// A scope is not listed, not in the subject token, or not allowed for the client.
     #[error("a scope is not allowed")]
     Scope,
 }
 
-/// Asks every rule in turn. The first that allows the request decides; otherwise the refusal of the one that came nearest.
+/// Tries every rule in turn. The first one that allows the request decides; otherwise the refusal that came closest is
+/// returned.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -117,12 +118,12 @@ impl Rule {
         let own = is_own(subject, &client.id);
         ensure(self.is_entitled(subject, asked, own), Refusal::NotForClient)?;
         let is_transaction = *asked.wanted == TRANSACTION;
-        // Whoever asks for a transaction token is written into it, also for a token of its own.
+        // A transaction token always names the client that requested it, even in exchange for the client's own token.
         let stays = own && asked.actor.is_none() && !is_transaction;
         ensure(is_confidential(client) || stays, Refusal::Public)?;
         ensure(self.gives(asked), Refusal::Kind)?;
         if *asked.wanted == Wanted::Own(Issues::IdJag) {
-            // It says that the person signed in to this very client.
+            // The assertion states that the person signed in to this very client.
             ensure(stays && subject.kind == SubjectKind::IdToken, Refusal::Subject)?;
             ensure(asked.targets.len() == 1, Refusal::Target)?;
         }
@@ -141,14 +142,14 @@ impl Rule {
         Ok(Granted { rule: self.name.clone(), audience, scopes, life, act, impersonates, narrows_own, refreshable })
     }
 
-    /// Whether the client has any business with the subject token: it is for the client, was given to it, or names it.
+    /// Whether the client may use the subject token: it is for the client, was issued to it, or names it.
     fn is_entitled(&self, subject: &Subject, asked: &Asked<'_>, own: bool) -> bool {
         if !self.subject_audiences.is_empty() {
             return subject.audience.iter().any(|audience| self.subject_audiences.contains(audience));
         }
         let is_for = |name: &str| subject.audience.iter().any(|audience| audience == name);
         let named = || subject.may_act.as_ref().is_some_and(|may| may.permits(&acting_party(asked), asked.issuer));
-        // What a trusted issuer made for us was made to be exchanged here.
+        // A trusted issuer's token with us as its audience was made to be exchanged here.
         let for_us = subject.issuer != Issuer::Own && is_for(asked.issuer);
         own || is_for(&asked.client.id) || for_us || named()
     }
@@ -161,13 +162,13 @@ impl Rule {
         }
     }
 
-    /// Whether what the client gets may be refreshed: by a client that proves who it is, and has the grant for it.
+    /// Whether the client may refresh the result: it must be confidential and have the grant.
     fn refreshes(&self, client: &Client) -> bool {
         let is_access = self.issues.iter().any(|kind| matches!(kind, Issues::AccessToken | Issues::Jwt));
         self.refreshable && is_access && is_confidential(client) && client.may_use(GrantType::RefreshToken).is_ok()
     }
 
-    /// Who acts in the new token. A client that goes on with another's token without an actor token is written down itself.
+    /// The actor of the new token. A client that uses another's token without an actor token becomes the actor itself.
     fn acting(&self, subject: &Subject, asked: &Asked<'_>, stays: bool) -> Result<(Option<Actor>, bool), Refusal> {
         match (self.actor, asked.actor) {
             (ActorRule::Forbidden, Some(_)) | (ActorRule::Required, None) => return Err(Refusal::Actor),
@@ -179,7 +180,7 @@ impl Rule {
         let acting = acting_party(asked);
         let permitted = subject.may_act.as_ref().is_none_or(|may| may.permits(&acting, asked.issuer));
         ensure(permitted, Refusal::MayAct)?;
-        // Nobody can be anybody by a transaction token: it opens nothing.
+        // A transaction token grants no access, so it cannot be used to impersonate.
         let impersonates = asked.actor.is_none() && *asked.wanted != TRANSACTION;
         ensure(!impersonates || self.impersonation, Refusal::Impersonation)?;
         let act = acting.after(subject.act.as_ref());
@@ -190,7 +191,7 @@ impl Rule {
     fn audience(&self, subject: &Subject, asked: &Asked<'_>) -> Result<Vec<String>, Refusal> {
         let targets = asked.targets;
         match asked.wanted {
-            // An ID token tells the client itself who somebody is, and a custom token has the audience of its bridge.
+            // An ID token is for the client itself, and a custom token has the audience of its bridge.
             Wanted::Own(Issues::IdToken) => {
                 ensure(targets.iter().all(|one| *one == asked.client.id), Refusal::Target)?;
                 return Ok(vec![asked.client.id.clone()]);
@@ -216,7 +217,7 @@ impl Rule {
         let mut audience: Vec<String> = Vec::new();
         for target in targets {
             let one = self.gives_audience(target, subject, asked.client).ok_or(Refusal::Target)?;
-            // Another server is named by its issuer, byte for byte.
+            // Another server is identified by its issuer, byte for byte.
             ensure(one == target.as_str() || *asked.wanted != Wanted::Own(Issues::IdJag), Refusal::Target)?;
             if !audience.iter().any(|known| known == one) {
                 audience.push(one.to_owned());
@@ -225,7 +226,7 @@ impl Rule {
         Ok(audience)
     }
 
-    /// The rule's own name for what the new token may be for: it is kept, or new.
+    /// The rule's own name for an audience that the new token may have, whether kept or new.
     pub(super) fn gives_audience(&self, target: &str, subject: &Subject, client: &Client) -> Option<&str> {
         let known = self.audiences.iter().chain(&self.new_audiences).map(String::as_str);
         let one = known_as(known, target)?;
@@ -234,7 +235,7 @@ impl Rule {
         (kept || (has(&self.new_audiences) && is_confidential(client))).then_some(one)
     }
 
-    /// What was asked for, all of it or nothing; without a word of it, what the subject token has and may pass on.
+    /// The requested scopes, all or nothing; without a request, the subject token's scopes that may be passed on.
     fn scopes(&self, subject: &Subject, asked: &Asked<'_>, stays: bool) -> Result<Scopes, Refusal> {
         let bridge = bridge_scope(asked.wanted);
         let may_have = |scope: &str| self.gives_scope(scope, subject, asked, stays);
@@ -251,7 +252,7 @@ impl Rule {
         Ok(scopes)
     }
 
-    /// What the rule still gives of scopes that it gave once.
+    /// Which of the scopes that the rule once granted it still grants.
     pub(super) fn still_given(&self, subject: &Subject, asked: &Asked<'_>, scopes: &Scopes) -> Scopes {
         let stays = is_own(subject, &asked.client.id) && asked.actor.is_none();
         scopes.iter().filter(|scope| self.gives_scope(scope, subject, asked, stays)).collect()
@@ -259,11 +260,11 @@ impl Rule {
 
     fn gives_scope(&self, scope: &str, subject: &Subject, asked: &Asked<'_>, stays: bool) -> bool {
         let kept = subject.scopes.contains(scope) && self.scopes.grants(scope);
-        // The scope of the bridge itself is what the rule grants by naming the bridge.
+        // Naming a bridge in the rule also grants the bridge's own scope.
         let new = self.new_scopes.grants(scope) || bridge_scope(asked.wanted).as_deref() == Some(scope);
-        // A transaction token never says more than the token that it is asked for with.
+        // A transaction token never has more scopes than the token it is requested with.
         let new = new && is_confidential(asked.client) && *asked.wanted != TRANSACTION;
-        // A session cannot be prolonged by an exchange.
+        // An exchange must not extend a session.
         let is_apart = scope == "offline_access" || (stays_with_its_client(scope) && !(stays && kept));
         (kept || new) && asked.client.definition.scopes.grants(scope) && !is_apart
     }
@@ -276,7 +277,7 @@ fn bridge_scope(wanted: &Wanted) -> Option<String> {
     }
 }
 
-/// Whether it is known what may be done by the token; where it is not, that is not everything.
+/// Whether the token's scopes are known. If they are not, it must not count as having all of them.
 const fn tells_scopes(subject: &Subject) -> bool {
     matches!((&subject.issuer, subject.kind), (Issuer::Own, SubjectKind::AccessToken | SubjectKind::TxnToken))
 }
@@ -285,14 +286,14 @@ fn is_confidential(client: &Client) -> bool {
     client.definition.kind == ClientKind::Confidential
 }
 
-/// Whether the token was given to this very client by us.
+/// Whether we issued the token to this very client.
 fn is_own(subject: &Subject, client: &str) -> bool {
     subject.issuer == Issuer::Own
         && matches!(subject.kind, SubjectKind::AccessToken | SubjectKind::IdToken)
         && subject.client.as_deref() == Some(client)
 }
 
-/// The actor token's owner, or without one the client.
+/// The owner of the actor token, or the client if there is none.
 fn acting_party(asked: &Asked<'_>) -> Actor {
     asked.actor.cloned().unwrap_or_else(|| Actor::client(&asked.client.id))
 }

@@ -1,9 +1,9 @@
-//! Token exchange (RFC 8693): which token may become which other, for whom.
+//! Token exchange (RFC 8693): which token may be exchanged for which other, and for whom.
 //!
-//! What must always hold: nothing is exchanged that no rule lists; a token only narrows — scopes, audience, life, strength of
-//! the sign-in — but for what a rule names as new; who acts for a person is always written into the token, and a chain of
-//! actors has an end. To add a condition: a field of [`Rule`], a variant of [`Refusal`] where it belongs in the order, a line
-//! in `decide` and its row in the tests.
+//! Invariants: nothing is exchanged that no rule lists; a token only narrows (scopes, audience, life, strength of the
+//! sign-in), except for what a rule grants as new; the token always names whoever acts for a person, and a chain of
+//! actors is bounded. To add a condition: a field of [`Rule`], a variant of [`Refusal`] at its place in the order, a
+//! line in `decide` and its row in the tests.
 
 mod actor;
 mod decide;
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::{Scopes, is_powerful};
 
-/// Most actors that one token may name, whatever a rule says: a longer chain is nobody's plan.
+/// The most actors that one token may name, whatever a rule says: longer chains have no legitimate use.
 pub const LONGEST_CHAIN: usize = 4;
 
 /// Who signed a subject token.
@@ -43,15 +43,15 @@ pub enum SubjectKind {
     AccessToken,
     /// An ID token.
     IdToken,
-    /// Another JWT, of a trusted issuer.
+    /// Another JWT of a trusted issuer.
     Jwt,
     /// An identity assertion of a trusted issuer, for one client: a grant, never a subject token.
     IdJag,
-    /// A transaction token of ours, which gives nothing but another that replaces it.
+    /// A transaction token of ours, which can only be exchanged for its replacement.
     TxnToken,
 }
 
-/// What may come out.
+/// What a rule may issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Issues {
@@ -59,18 +59,18 @@ pub enum Issues {
     AccessToken,
     /// An ID token for the client itself.
     IdToken,
-    /// An access token, asked for as a JWT.
+    /// An access token, requested as a JWT.
     Jwt,
-    /// An identity assertion for another authorization server, in exchange for an ID token of the client's own.
+    /// An identity assertion for another authorization server, in exchange for the client's own ID token.
     IdJag,
-    /// A transaction token, for one trust domain.
+    /// A transaction token for one trust domain.
     TxnToken,
-    /// A refresh token alone; given where a rule is refreshable, and never listed.
+    /// A refresh token alone. It is issued where a rule is refreshable, and never listed.
     #[serde(skip)]
     RefreshToken,
 }
 
-/// What is asked for, with the name where a custom token is.
+/// The requested token; for a custom token with the bridge's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// A token of ours.
@@ -79,79 +79,80 @@ pub enum Wanted {
     Bridge(String),
 }
 
-/// Whether a rule lets somebody act for the subject (RFC 8693 §1.1).
+/// Whether a rule allows an actor (RFC 8693 §1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorRule {
-    /// Nobody: a request with an actor token is refused.
+    /// No actor: a request with an actor token is refused.
     #[default]
     Forbidden,
-    /// With or without.
+    /// With or without an actor token.
     Allowed,
     /// Only with an actor token.
     Required,
 }
 
-/// One thing that is allowed. Empty lists allow nothing.
+/// One permitted exchange. Empty lists allow nothing.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Its name, for the log and the audit trail.
     pub name: String,
-    /// The clients that may ask.
+    /// The clients that may request it.
     pub clients: Vec<String>,
-    /// Whose tokens may be exchanged.
+    /// The issuers whose tokens may be exchanged.
     pub issuers: Vec<Issuer>,
-    /// Which kinds of them.
+    /// The kinds of tokens that may be exchanged.
     pub subject_kinds: Vec<SubjectKind>,
-    /// The subject token must be for one of these; the clients of the rule stand for them. Empty: it must be for the client
-    /// itself.
+    /// The subject token must have one of these audiences, and then the clients of the rule may use it. Empty: the
+    /// token must be for the client itself.
     pub subject_audiences: Vec<String>,
     /// Audiences of the subject token that the new one may keep.
     pub audiences: Vec<String>,
-    /// Audiences that the new token may have although the subject token has not.
+    /// Audiences that the new token may have even if the subject token does not.
     pub new_audiences: Vec<String>,
     /// Scopes of the subject token that the new one may keep.
     pub scopes: Scopes,
-    /// Scopes that the new token may have although the subject token has not.
+    /// Scopes that the new token may have even if the subject token does not.
     pub new_scopes: Scopes,
-    /// What may come out.
+    /// What may be issued.
     pub issues: Vec<Issues>,
-    /// Bridges whose custom tokens may come out.
+    /// Bridges whose custom tokens may be issued.
     pub bridges: Vec<String>,
-    /// Longest life of what comes out.
+    /// The longest life of what is issued.
     pub lifetime: Duration,
-    /// Whether somebody may act.
+    /// Whether an actor is allowed.
     pub actor: ActorRule,
-    /// Whether the client may go on in a person's name without an actor token: it is written into the token itself.
+    /// Whether the client may act as the person without an actor token. The client then becomes the token's actor.
     pub impersonation: bool,
-    /// Whether a refresh token comes along, which lives with the session of the subject token.
+    /// Whether a refresh token is issued with it, which lives with the session of the subject token.
     pub refreshable: bool,
-    /// Most actors that the new token may name; never more than [`LONGEST_CHAIN`].
+    /// The most actors that the new token may name; never more than [`LONGEST_CHAIN`].
     pub chain: usize,
 }
 
-/// A subject token, verified, as far as the rules ask.
+/// A verified subject token, as far as the rules need it.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// Who signed it.
     pub issuer: Issuer,
-    /// What it is.
+    /// Its kind.
     pub kind: SubjectKind,
     /// Its client (`client_id`, `azp`, or the audience of an ID token of ours).
     pub client: Option<String>,
-    /// Whom it is for.
+    /// Its audience.
     pub audience: Vec<String>,
-    /// Its scopes; none for a foreign one, whose words mean nothing here.
+    /// Its scopes; empty for a foreign token, whose scopes mean nothing here.
     pub scopes: Scopes,
-    /// What is left of its life.
+    /// Its remaining life.
     pub left: Duration,
-    /// Who acts in it already.
+    /// The actor already in it.
     pub act: Option<Actor>,
-    /// Who may act, when it says so.
+    /// Who may act, if it says so.
     pub may_act: Option<MayAct>,
 }
 
-/// Whether a scope never leaves the client that it was granted to: what manages an account or this server is not handed on.
+/// Whether a scope never leaves the client it was granted to: rights to manage an account or this server are not passed
+/// on.
 pub fn stays_with_its_client(scope: &str) -> bool {
     scope == "passkeys" || is_powerful(scope)
 }

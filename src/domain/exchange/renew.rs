@@ -1,6 +1,6 @@
-//! Refreshing what came of an exchange: the same rule is asked the same question again, about what it was asked about then.
+//! Refreshes the result of an exchange: the same rule is asked the same question again, about the same subject token.
 //!
-//! What must always hold: a refresh never gives more than the rule would give today, nor more than it gave at first.
+//! Invariant: a refresh never grants more than the rule would grant today, nor more than it granted at first.
 
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
@@ -10,38 +10,38 @@ use crate::domain::client::Client;
 use crate::domain::id::SessionId;
 use crate::domain::scope::Scopes;
 
-/// What a refresh token remembers of the exchange that it came from.
+/// What a refresh token remembers of its exchange.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The rule that allowed it.
     pub rule: String,
     /// Who signed the subject token.
     pub issuer: Issuer,
-    /// What it was.
+    /// Its kind.
     pub kind: SubjectKind,
     /// Its client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
-    /// Whom it was for.
+    /// Its audience.
     pub audience: Vec<String>,
     /// Its scopes.
     pub scopes: Scopes,
-    /// Who acted in it already.
+    /// The actor that was already in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Actor>,
-    /// Who might act.
+    /// Who was allowed to act.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_act: Option<MayAct>,
     /// The owner of the actor token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
-    /// The session of the actor, where that is a person.
+    /// The session of the actor, if that is a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor_session: Option<SessionId>,
 }
 
 impl Origin {
-    /// What is to be remembered of a subject token and of who acts.
+    /// Records the subject token and the actor of an exchange.
     pub fn new(rule: &str, subject: &Subject, actor: Option<(&Actor, Option<SessionId>)>) -> Self {
         Self {
             rule: rule.to_owned(),
@@ -57,13 +57,14 @@ impl Origin {
         }
     }
 
-    /// Every client of ours that has acted or was given the subject token: if one of them is gone, so is the right.
+    /// All clients of ours that acted, or to which the subject token was issued: if one of them is gone, the right
+    /// ends.
     pub fn clients(&self) -> impl Iterator<Item = &str> {
         let acted = self.act.iter().flat_map(Actor::clients);
         acted.chain(self.client.as_deref().filter(|_| self.issuer == Issuer::Own))
     }
 
-    /// The same of a subject token that came of an exchange, of which no more is left than this.
+    /// Limits the origin to what is left of a subject token that itself came from an exchange.
     #[must_use]
     pub fn narrowed(&self, held: Option<&Granted>) -> Self {
         let Some(held) = held else { return self.clone() };
@@ -78,7 +79,7 @@ impl Origin {
             client: self.client.clone(),
             audience: self.audience.clone(),
             scopes: self.scopes.clone(),
-            // The subject token may have ended: what was begun with it lives with the session.
+            // The subject token may have expired: what it started lives with the session.
             left: Duration::MAX,
             act: self.act.clone(),
             may_act: self.may_act.clone(),
@@ -86,10 +87,11 @@ impl Origin {
     }
 }
 
-/// What the rule of an exchange still gives of what it gave at first. Scopes and audiences that it gives no more are left out.
+/// Decides what the rule of an exchange still grants of what it granted at first. Scopes and audiences no longer
+/// granted are left out.
 ///
 /// # Errors
-/// [`Refusal`]: the rule is gone, or would refuse the exchange today, or gives no audience of it any more.
+/// [`Refusal`]: the rule is gone, or would refuse the exchange today, or no longer grants any of its audiences.
 pub fn renew(
     rules: &[Rule],
     origin: &Origin,
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
     use crate::domain::client::{ClientKind, GrantType};
 
-    /// An exchange that was made, and what may have changed since.
+    /// A past exchange, and what may have changed since.
     struct Case {
         rule: Rule,
         client: Client,

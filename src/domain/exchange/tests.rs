@@ -1,4 +1,4 @@
-//! Every refusal by name, and chains that never gain.
+//! Every refusal by name, and property tests that chains of exchanges never gain rights.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -63,7 +63,7 @@ pub(super) fn actor(sub: &str) -> Actor {
     Actor { sub: sub.to_owned(), iss: None, client_id: Some("orders".to_owned()), act: None }
 }
 
-/// One request, spoilt in one place.
+/// One request, invalid in one place.
 struct Case {
     rule: Rule,
     subject: Subject,
@@ -372,7 +372,7 @@ fn a_foreign_token_is_for_us_or_for_the_client() {
             case.rule.subject_audiences.clear();
             case.subject.issuer = Issuer::Trusted("partner".into());
             case.subject.kind = SubjectKind::Jwt;
-            // A name in the issuer's own list of clients, which says nothing here.
+            // A name from the issuer's own list of clients, which means nothing here.
             case.subject.client = Some("orders".into());
             case.subject.audience = own(audience);
             case.subject.scopes = Scopes::default();
@@ -441,7 +441,8 @@ fn rules() -> impl Strategy<Value = Rule> {
     })
 }
 
-/// Who asks, whether it is public, whether somebody acts, targets, scopes, and the seconds since the last try.
+/// The client, whether it is public, whether there is an actor, targets, scopes, and the seconds since the last
+/// attempt.
 type Hop = (usize, bool, bool, Vec<String>, Option<Vec<String>>, i64);
 
 fn hops() -> impl Strategy<Value = Vec<Hop>> {
@@ -451,8 +452,8 @@ fn hops() -> impl Strategy<Value = Vec<Hop>> {
 }
 
 proptest! {
-    /// Security rule 108: whatever ten hops are tried, with whatever rules, nothing is gained that no rule names as new, the
-    /// end stays where it was, and what is about accounts never leaves its client.
+    /// Security rule 108: in ten hops under any rules, nothing is gained that no rule grants as new, the expiry stays
+    /// the same, and scopes for accounts never leave their client.
     #[test]
     fn chains_of_ten_never_gain(rules in proptest::collection::vec(rules(), 1..6), hops in hops()) {
         let first = Subject {

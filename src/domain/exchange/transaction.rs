@@ -1,51 +1,51 @@
-//! What a transaction token tells of its transaction (draft-ietf-oauth-transaction-tokens-10): the circumstances of the request
-//! (`rctx`) and its details (`tctx`), as whoever asked first has told them.
+//! The context of a transaction in its token (draft-ietf-oauth-transaction-tokens-10): the context of the request
+//! (`rctx`) and its details (`tctx`), as stated by the first requester.
 //!
-//! What must always hold: a replacement adds to them and changes nothing; they hold no token.
+//! Invariants: a replacement adds to them and changes nothing; they contain no token.
 
 use chrono::Duration;
 use serde_json::{Map, Value};
 
 use crate::domain::json::depth;
 
-/// Longest life of a transaction token: one call and what it calls.
+/// The longest life of a transaction token: one call and the calls that it causes.
 pub const LONGEST_LIFE: Duration = Duration::minutes(5);
-/// Largest of the two objects, in bytes of compact JSON: the token travels in a header of every call.
+/// The largest size of each object, in bytes of compact JSON: the token travels in a header of every call.
 pub const LARGEST: usize = 2048;
-/// Deepest nesting, the object itself counted.
+/// The deepest nesting, including the object itself.
 pub const DEEPEST: usize = 8;
 
-/// What is told of a transaction.
+/// The context that a transaction token carries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Told {
-    /// Of the request: `rctx`.
+    /// Context of the request: `rctx`.
     pub context: Map<String, Value>,
-    /// Of what is to be done: `tctx`.
+    /// Details of the transaction: `tctx`.
     pub details: Map<String, Value>,
 }
 
-/// Why it is not taken.
+/// Why the context is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ToldFault {
-    /// Not one JSON object whose names differ.
+    /// Not a single JSON object with unique member names.
     #[error("it is no JSON object, or has a member twice")]
     Malformed,
     /// Too large or too deep.
     #[error("it is larger than {LARGEST} bytes, or nested deeper than {DEEPEST}")]
     TooLarge,
-    /// A token is in it, which every workload that sees it could use.
+    /// It contains a token, which every workload that sees it could use.
     #[error("it holds the token that is exchanged")]
     HoldsToken,
-    /// A replacement changes what was told.
+    /// A replacement changes an existing member.
     #[error("it changes what the transaction token says already")]
     Changes,
 }
 
 impl Told {
-    /// What is told, after what was told before: more, and nothing else.
+    /// Adds this context to the earlier one, without changing anything in it.
     ///
     /// # Errors
-    /// [`ToldFault`]; `secret` is what is exchanged.
+    /// [`ToldFault`]; `secret` is the token being exchanged.
     pub fn after(self, before: &Self, secret: &str) -> Result<Self, ToldFault> {
         Ok(Self {
             context: added(self.context, &before.context, secret)?,
@@ -93,7 +93,7 @@ mod tests {
 
     const DOMAIN: &str = "shop.internal";
 
-    /// One request of a gateway, spoilt in one place.
+    /// One request of a gateway, invalid in one place.
     struct Case {
         rule: Rule,
         subject: Subject,
@@ -125,7 +125,7 @@ mod tests {
         }
     }
 
-    /// The token of that transaction, as another workload has it.
+    /// The same transaction's token, as another workload holds it.
     fn replaced() -> Case {
         let subject = Subject {
             kind: SubjectKind::TxnToken,
@@ -267,7 +267,7 @@ mod tests {
         ] {
             assert_eq!(alone(details), verdict, "{name}");
         }
-        // What is added counts with what was there.
+        // The limit applies to existing and added members together.
         let half = "x".repeat(LARGEST / 2);
         let first = told(json!({ "a": half })).after(&Told::default(), "secret").unwrap();
         assert_eq!(told(json!({ "b": half })).after(&first, "secret"), Err(ToldFault::TooLarge));

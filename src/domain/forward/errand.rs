@@ -1,15 +1,16 @@
-//! What somebody was about to do at a host when a proxy sent them to our pages. The way through them carries it along, so that
-//! people are asked there for what it needs, and come back to it.
+//! What a person was doing at a host when a proxy sent them to our pages. It is carried through those pages, so that
+//! people are asked for what the request needs and then return to it.
 
 use super::path::{LONGEST_DESTINATION, destination};
 use super::rules::is_method;
 use super::{Needed, ProtectedHost, RequestPath};
 
-/// Longest method that is carried along.
+/// The longest method that is carried.
 const LONGEST_METHOD: usize = 32;
 
-/// A place to come back to, and the request that waits where that is none: a form that was being sent, an address that is no
-/// place to lead to. It decides only what people are asked for on their way, so nothing in it has to be believed.
+/// A place to return to, and the waiting request if it is not such a place (a form submission, or an address that
+/// cannot be a return target). It only determines what people are asked for on the way, so nothing in it needs to be
+/// trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errand {
     back: String,
@@ -23,7 +24,8 @@ struct Waiting {
 }
 
 impl Errand {
-    /// Of a request that a proxy asks about. Pages are come back to; of anything else the way back is to the start.
+    /// The errand of a request that a proxy asks about. People return to a page; for any other request they return to
+    /// the start.
     pub fn of(method: &str, target: &str) -> Self {
         let reads = ["GET", "HEAD"].contains(&method);
         match destination(target).filter(|_| reads) {
@@ -32,7 +34,8 @@ impl Errand {
         }
     }
 
-    /// As an address carries it; `find` gives a parameter by its name. What is no place to come back to is the start.
+    /// Reads an errand from the parameters of an address, by name with `find`. An invalid place to return to becomes
+    /// the start.
     pub fn read<'a>(find: impl Fn(&str) -> Option<&'a str>) -> Self {
         let waiting = find("method").zip(find("path"));
         Self {
@@ -41,19 +44,19 @@ impl Errand {
         }
     }
 
-    /// The parameters of an address that [`Errand::read`] reads.
+    /// The address parameters that [`Errand::read`] reads.
     pub fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let waiting =
             self.waiting.iter().flat_map(|one| [("method", one.method.as_str()), ("path", one.path.as_str())]);
         std::iter::once(("rd", self.back.as_str())).chain(waiting)
     }
 
-    /// The place at the host to come back to: path and query.
+    /// The place at the host to return to: path and query.
     pub fn back(&self) -> &str {
         &self.back
     }
 
-    /// What it needs at a host.
+    /// What the request needs at a host.
     pub fn needed<'a>(&self, host: &'a ProtectedHost) -> Needed<'a> {
         let (method, target) = match &self.waiting {
             Some(waiting) => (waiting.method.as_str(), waiting.path.as_str()),
@@ -64,7 +67,7 @@ impl Errand {
 }
 
 impl Waiting {
-    /// Of a method and a request target; none of what is neither.
+    /// A waiting request; `None` if the method or the target is invalid.
     fn of(method: &str, target: &str) -> Option<Self> {
         let path = beginning(target.split(['?', '#']).next().unwrap_or_default());
         let fits = is_method(method) && method.len() <= LONGEST_METHOD;
@@ -73,7 +76,7 @@ impl Waiting {
     }
 }
 
-/// As much of a path as an address carries, up to a slash: what rules say of it, they say of whole segments.
+/// The start of a path, cut at a slash so that it fits into an address: rules match whole segments.
 fn beginning(path: &str) -> &str {
     if path.len() <= LONGEST_DESTINATION {
         return path;

@@ -1,33 +1,33 @@
-//! The headers that tell an app who somebody is.
+//! The headers that tell an app who a person is.
 //!
-//! What must always hold: every header of a host's set is sent with every answer that lets a request through, empty where there
-//! is nothing to say, because a header that the proxy is not told to overwrite reaches the app as the *caller* sent it; and two
-//! different values never look alike, because an app that compares names would let one person be another.
+//! Invariants: every response that lets a request through has all headers of the host's set, empty if there is nothing
+//! to say, because a header that the proxy is not told to overwrite reaches the app as the *caller* sent it; different
+//! values never look the same, because an app that compares names would then confuse two people.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::domain::client::fields::Fault;
 
-/// What a header says.
+/// The content of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// What the app knows the person by.
+    /// The name by which the app knows the person.
     User,
     /// The account's id.
     Id,
     /// The verified e-mail address.
     Email,
-    /// The name that the person gave themselves.
+    /// The person's display name.
     Name,
-    /// The groups, with this between them.
+    /// The groups, separated by this character.
     Groups(char),
     /// The authentication context class.
     Acr,
 }
 
 impl Fact {
-    /// The words of the configuration.
+    /// The names used in the configuration.
     pub const WORDS: [(&'static str, Self); 7] = [
         ("user", Self::User),
         ("id", Self::Id),
@@ -38,24 +38,24 @@ impl Fact {
         ("acr", Self::Acr),
     ];
 
-    /// Reads a word.
+    /// Reads such a name.
     pub fn parse(word: &str) -> Option<Self> {
         Self::WORDS.into_iter().find(|(known, _)| *known == word).map(|(_, fact)| fact)
     }
 }
 
-/// A set of headers that apps know already.
+/// A set of headers that existing apps already support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// As Authelia sends them.
+    /// As sent by Authelia.
     Authelia,
-    /// As oauth2-proxy sends them.
+    /// As sent by oauth2-proxy.
     Oauth2Proxy,
-    /// As authentik sends them.
+    /// As sent by authentik.
     Authentik,
-    /// As Grafana's `auth.proxy` takes them.
+    /// As accepted by Grafana's `auth.proxy`.
     Grafana,
-    /// None.
+    /// No headers.
     None,
 }
 
@@ -92,11 +92,11 @@ impl Style {
     }
 }
 
-/// The headers of a host.
+/// The headers for a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderSet(Vec<(String, Fact)>);
 
-/// Longest value that is sent; proxies answer longer ones with an error of their own.
+/// The longest value that is sent; proxies reject longer ones with an error of their own.
 const LONGEST: usize = 4096;
 
 /// A value that does not fit into a header.
@@ -110,7 +110,7 @@ impl HeaderSet {
         Self(style.table().iter().map(|(name, fact)| ((*name).to_owned(), *fact)).collect())
     }
 
-    /// Adds a header; `false` when there is one of that name, whatever its case.
+    /// Adds a header; `false` if one of that name exists, in any case.
     #[must_use = "two headers of one name are a mistake"]
     pub fn add(&mut self, name: &str, fact: Fact) -> bool {
         let name = name.to_ascii_lowercase();
@@ -126,7 +126,7 @@ impl HeaderSet {
         self.0.iter().any(|(known, _)| known == name)
     }
 
-    /// The headers about a person, all of them; empty ones about nobody.
+    /// All headers for a person; for nobody, all of them empty.
     ///
     /// # Errors
     /// [`TooLong`].
@@ -137,20 +137,20 @@ impl HeaderSet {
     }
 }
 
-/// Somebody signed in, as an app is told of them.
+/// A signed-in person, as an app is told about them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Person {
-    /// What the app knows them by.
+    /// The name by which the app knows them.
     pub user: String,
     /// The account's id.
     pub id: String,
     /// The verified e-mail address.
     pub email: Option<String>,
-    /// The name that they gave themselves.
+    /// Their display name.
     pub name: Option<String>,
     /// Their groups.
     pub groups: Vec<String>,
-    /// How strongly they signed in.
+    /// The authentication context class of their sign-in.
     pub acr: String,
 }
 
@@ -171,9 +171,9 @@ impl Person {
     }
 }
 
-/// A value as visible ASCII with single bytes escaped as in addresses (`%0A`): whatever ends a line, is not ASCII, stands at an
-/// end where parsers cut spaces off, or separates the elements of a list. `%` itself is escaped too, so that no two values
-/// look alike.
+/// The value in visible ASCII. Bytes that end a line, are not ASCII, are spaces at an end (which parsers would trim) or
+/// separate list elements are percent-encoded (`%0A`). `%` is encoded as well, so that different values never look the
+/// same.
 fn clean(text: &str, separator: Option<char>) -> Cow<'_, str> {
     let last = text.len().saturating_sub(1);
     let plain = |at: usize, byte: u8| match byte {
@@ -196,7 +196,7 @@ fn clean(text: &str, separator: Option<char>) -> Cow<'_, str> {
     out.into()
 }
 
-/// Names that mean something to HTTP or to the proxy: an app that was told them by us would be told something else.
+/// Names with a meaning in HTTP or for the proxy: an app would misread our value.
 const RESERVED: [&str; 24] = [
     "accept",
     "authorization",
@@ -224,14 +224,14 @@ const RESERVED: [&str; 24] = [
     "www-authenticate",
 ];
 
-/// Reads the name of a header that an app may be told a person with; gives it in lower case.
+/// Reads the name of a header that tells an app about a person. Returns it in lower case.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn header_name(text: &str) -> Result<String, Fault> {
     let name = text.to_ascii_lowercase();
     if name.is_empty() || name.len() > 64 || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        // An underscore is a hyphen to many an app: the caller's `Remote_User` would arrive as `Remote-User`.
+        // Many apps treat underscores as hyphens: the caller's `Remote_User` would arrive as `Remote-User`.
         return Err(Fault::new("is not the name of a header", "use letters, digits and hyphens, 64 at most"));
     }
     let reserved = ["content-", "x-forwarded-", "sec-", "access-control-", "if-", "x-original-"];

@@ -1,8 +1,9 @@
-//! Forward auth: what a proxy is told about a request for a host that Passmint protects.
+//! Forward auth: decides what a proxy is told about a request for a host that Passmint protects.
 //!
-//! Pure: which host is meant ([`origin`]), what its rules ask ([`rules`]), how a path is read ([`path`]), what the app is told of
-//! the person ([`headers`]). What must always hold: a host that is not configured is nobody's; whatever could be read in two
-//! ways is held to the stricter one; every header that an app trusts is sent with every answer that lets a request through.
+//! Pure: which host is meant ([`origin`]), what its rules require ([`rules`]), how a path is read ([`path`]), what the
+//! app is told about the person ([`headers`]). Invariants: a host that is not configured is refused; whatever could be
+//! read in two ways is judged by the stricter reading; every response that lets a request through has all headers that
+//! an app trusts.
 //!
 //! To add a header style: a variant of [`headers::Style`] with its table.
 
@@ -20,15 +21,15 @@ pub use origin::HostOrigin;
 pub use path::{RequestPath, destination};
 pub use rules::{Access, Demand, Known, Needed, Rule, SHORTEST_MAX_AGE, Verdict, is_method};
 
-/// What an app knows a person by.
+/// By what an app knows a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Subject {
     /// By the account's id, which never changes.
     #[default]
     Id,
-    /// By the verified e-mail address; who has none is not let in.
+    /// By the verified e-mail address; people without one are refused.
     Email,
-    /// By the one id that another system has for them; who has none, or several, is not let in.
+    /// By the one id that another system has for them; people with none or several are refused.
     Link(String),
 }
 
@@ -42,7 +43,7 @@ impl Subject {
         }
     }
 
-    /// The source of external ids that is asked for, if any.
+    /// The source of external ids that it needs, if any.
     pub fn source(&self) -> Option<&str> {
         match self {
             Self::Link(source) => Some(source),
@@ -51,14 +52,14 @@ impl Subject {
     }
 }
 
-/// A signed header that says who somebody is.
+/// A signed header that identifies the person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssertionRule {
     /// The header, in lower case.
     pub header: String,
     /// Its `aud`.
     pub audience: String,
-    /// How long it is good; a minute at most.
+    /// How long it is valid; a minute at most.
     pub lifetime: Duration,
 }
 
@@ -67,26 +68,26 @@ pub struct AssertionRule {
 pub struct ProtectedHost {
     /// Where it is.
     pub origin: HostOrigin,
-    /// How people are told of it.
+    /// Its name for people.
     pub name: String,
-    /// What is asked of requests, in order: the first rule that fits decides.
+    /// What requests need, in order: the first rule that matches decides.
     pub rules: Vec<Rule>,
-    /// What is asked of a request that no rule fits.
+    /// What a request needs that no rule matches.
     pub otherwise: Demand,
-    /// What the app knows a person by.
+    /// By what the app knows a person.
     pub subject: Subject,
-    /// The headers that the app is told the person with.
+    /// The headers that tell the app about the person.
     pub headers: HeaderSet,
-    /// The signed header, where there is one.
+    /// The signed header, if configured.
     pub assertion: Option<AssertionRule>,
-    /// The audience of access tokens that are taken instead of the cookie; none: no token is.
+    /// The audience of access tokens accepted instead of the cookie; `None`: tokens are not accepted.
     pub bearer_audience: Option<String>,
-    /// How long the host's cookie is good, at most; it never outlives the person's session.
+    /// The longest life of the host's cookie; it never outlives the person's session.
     pub lifetime: Duration,
 }
 
 impl ProtectedHost {
-    /// What the app would call this person; none when it has no name for them.
+    /// The app's name for this person; `None` if it has none.
     pub fn user_of(&self, id: &str, verified_email: Option<&str>, links: &[String]) -> Option<String> {
         match (&self.subject, links) {
             (Subject::Id, _) => Some(id.to_owned()),

@@ -1,4 +1,4 @@
-//! Which protected host a request is for.
+//! The origins of protected hosts: which host a request is for.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use crate::domain::client::fields::Fault;
 
-/// Scheme, host and port of a protected host, in the one spelling that browsers use.
+/// Scheme, host and port of a protected host, in the spelling that browsers use.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostOrigin {
     text: String,
@@ -15,7 +15,8 @@ pub struct HostOrigin {
 }
 
 impl HostOrigin {
-    /// Reads an origin as configured: `https://app.example.com`, on a developer's machine also `http://app.localhost:3000`.
+    /// Reads an origin as configured: `https://app.example.com`, and on a developer's machine also
+    /// `http://app.localhost:3000`.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -42,11 +43,11 @@ impl HostOrigin {
         Ok(Self { text: exact, https, port: url.port_or_known_default().unwrap_or_default() })
     }
 
-    /// The origin that a proxy names in two headers, in the spelling of [`HostOrigin::read`]: whatever the case of the letters,
-    /// with the scheme's own port or without, with a dot at the end or without. A string to be looked for in the closed list of
-    /// hosts, and nothing more.
+    /// The origin that a proxy names in two headers, normalised to the spelling of [`HostOrigin::read`]: any case, with
+    /// or without the scheme's default port, with or without a trailing dot. The result may only be looked up in the
+    /// closed list of hosts.
     pub fn spelled(scheme: &str, host: &str) -> Option<String> {
-        // Proxies of WebSockets name their scheme.
+        // Proxies of WebSockets send that scheme.
         let (scheme, own_port) = match scheme.to_ascii_lowercase().as_str() {
             "https" | "wss" => ("https", "443"),
             "http" | "ws" => ("http", "80"),
@@ -74,7 +75,7 @@ impl HostOrigin {
         self.https
     }
 
-    /// The port, also where it is the scheme's own.
+    /// The port, even if it is the scheme's default.
     pub const fn port(&self) -> u16 {
         self.port
     }

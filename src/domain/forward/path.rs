@@ -1,14 +1,15 @@
-//! Paths as rules see them, and the places where a sign-in may lead back to.
+//! Request paths as rules see them, and the places that a sign-in may lead back to.
 //!
-//! A path that two programs could read in two ways (the proxy, the app behind it, and we are three) is *ambiguous*, and then
-//! no single rule decides: `/public/../admin` is public to who compares letters and administration to who resolves dots.
+//! A path that different programs (the proxy, the app behind it, Passmint) could read differently is *ambiguous*, and
+//! then no single rule decides: `/public/../admin` is public to a program that compares characters, and administration
+//! to one that resolves dots.
 
-/// Longest request target that is read.
+/// The longest request target that is read.
 const LONGEST: usize = 8 * 1024;
-/// Longest place that a sign-in leads back to; it travels in addresses, escaped.
+/// The longest place that a sign-in leads back to; it travels percent-encoded in addresses.
 pub(super) const LONGEST_DESTINATION: usize = 1024;
 
-/// The path of a request, read once.
+/// The path of a request, decoded once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPath {
     decoded: Vec<u8>,
@@ -16,7 +17,7 @@ pub struct RequestPath {
 }
 
 impl RequestPath {
-    /// Reads the path of a request target (`/a/b?c=d`); none when it is no such target.
+    /// Reads the path of a request target (`/a/b?c=d`); `None` if it is not a valid target.
     pub fn of_target(target: &str) -> Option<Self> {
         if !target.starts_with('/') || target.len() > LONGEST {
             return None;
@@ -24,16 +25,17 @@ impl RequestPath {
         let end = target.find(['?', '#']).unwrap_or(target.len());
         let path = &target.as_bytes()[..end];
         let (decoded, mut ambiguous) = decode(path);
-        // A fragment never belongs to a request; who sends one hopes that somebody cuts it off.
+        // A request target never has a fragment; a sender that adds one hopes that some program cuts it off.
         ambiguous |= target.contains('#');
         ambiguous |= decoded.windows(2).any(|two| two == b"//");
         ambiguous |= decoded.split(|byte| *byte == b'/').any(|segment| segment == b"." || segment == b"..");
-        // A backslash is a slash to some; what follows a semicolon is a parameter to some, and decoded twice to others.
+        // Some programs treat a backslash as a slash, and what follows a semicolon as a parameter; some decode `%`
+        // twice.
         ambiguous |= decoded.iter().any(|byte| matches!(byte, b'\\' | b';' | b'%') || byte.is_ascii_control());
         Some(Self { decoded, ambiguous })
     }
 
-    /// Whether the path could be read in another way.
+    /// Whether another program could read the path differently.
     pub const fn is_ambiguous(&self) -> bool {
         self.ambiguous
     }
@@ -45,7 +47,7 @@ impl RequestPath {
     }
 }
 
-/// Undoes percent-encoding once. Encoded slashes, and what is no encoding, make it ambiguous.
+/// Undoes percent-encoding once. Encoded slashes and invalid encodings make the path ambiguous.
 fn decode(path: &[u8]) -> (Vec<u8>, bool) {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let (mut decoded, mut ambiguous, mut at) = (Vec::with_capacity(path.len()), false, 0);
@@ -67,11 +69,11 @@ fn decode(path: &[u8]) -> (Vec<u8>, bool) {
     (decoded, ambiguous)
 }
 
-/// The place on the same host that a sign-in leads back to: path and query. None for whatever a browser could read as another
-/// host, or that holds anything but visible ASCII.
+/// The path and query on the same host that a sign-in leads back to. `None` for anything that a browser could read as
+/// another host, or that contains anything but visible ASCII.
 pub fn destination(text: &str) -> Option<&str> {
     let visible = |byte: u8| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#';
-    // Back to the sign-in itself would be a circle, and back to its return would use up nothing.
+    // Returning to the sign-in itself would loop, and returning to its callback would have no code to redeem.
     let ours = ["/.passmint/", "/.passmint?"].iter().any(|own| text.starts_with(own)) || text == "/.passmint";
     let fits = text.len() <= LONGEST_DESTINATION
         && text.starts_with('/')

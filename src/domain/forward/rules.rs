@@ -1,4 +1,4 @@
-//! What a protected host asks of a request, and whether somebody has it.
+//! What a protected host requires of a request, and whether a person meets it.
 
 use chrono::Duration;
 
@@ -7,41 +7,41 @@ use crate::clock::Time;
 use crate::domain::authentication::acr_reaches;
 use crate::domain::scope::Scopes;
 
-/// The shortest `max_age`. Who proved again who they are this short a time ago gains nothing by doing it once more.
+/// The shortest `max_age`. Verifying again within so short a time would gain nothing.
 pub const SHORTEST_MAX_AGE: Duration = Duration::seconds(10);
 
 /// What a person must have. Empty: being signed in is enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
-    /// One of these groups; empty for anybody.
+    /// One of these groups; empty: any person.
     pub groups: Vec<String>,
-    /// All of these scopes, of an access token. A browser's cookie has no scopes and needs none.
+    /// All of these scopes, for an access token. A browser's cookie has no scopes and needs none.
     pub scopes: Vec<String>,
-    /// At least this authentication context.
+    /// At least this authentication context class.
     pub min_acr: Option<String>,
     /// A sign-in no older than this.
     pub max_age: Option<Duration>,
 }
 
-/// What a rule says.
+/// The decision of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody may.
+    /// Anyone may pass.
     Public,
-    /// Somebody signed in who has this may.
+    /// A signed-in person who meets this may pass.
     SignedIn(Demand),
-    /// Nobody may.
+    /// Nobody may pass.
     Refused,
 }
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// The path that it covers, with everything below.
+    /// The path that it covers, including everything below.
     pub path: String,
-    /// The methods that it covers, in capitals; empty for all. GET stands for HEAD too.
+    /// The methods that it covers, in capitals; empty: all. GET also covers HEAD.
     pub methods: Vec<String>,
-    /// What it says.
+    /// Its decision.
     pub access: Access,
 }
 
@@ -52,8 +52,8 @@ impl Rule {
     }
 }
 
-/// Whether this is a method that rules are compared with: a token (RFC 9110 §5.6.2) in capitals. Methods tell capitals apart,
-/// but an app that does not would take `post` for the `POST` that a rule covers.
+/// Whether rules can match this method: a token (RFC 9110 §5.6.2) in capitals. Methods are case-sensitive, but an app
+/// that ignores case would take `post` for the `POST` that a rule covers.
 pub fn is_method(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase() || (b"!#$%&'*+-.^_`|~".contains(&byte));
     !text.is_empty() && text.bytes().all(allowed)
@@ -65,15 +65,15 @@ pub fn is_method(text: &str) -> bool {
 pub enum Needed<'a> {
     /// Nothing.
     Nothing,
-    /// Somebody signed in who meets every one of these.
+    /// A signed-in person who meets all of these.
     Demands(Vec<&'a Demand>),
-    /// It goes through for nobody.
+    /// It is refused to everyone.
     Impossible,
 }
 
 impl super::ProtectedHost {
-    /// What a request needs: what the first rule says that covers it. An ambiguous path is held to every rule at once, so that
-    /// no way of reading it gets more than it should.
+    /// What a request needs: the decision of the first rule that covers it. An ambiguous path must meet all rules at
+    /// once, so that no reading of it gets more than it should.
     pub fn needed(&self, method: &str, path: &RequestPath) -> Needed<'_> {
         let by_method = self.rules.iter().filter(|rule| rule.covers_method(method));
         if path.is_ambiguous() {
@@ -96,14 +96,14 @@ impl super::ProtectedHost {
     }
 }
 
-/// What is known of somebody signed in.
+/// What is known about a signed-in person.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// Their groups.
     pub groups: &'a [String],
-    /// The scopes of their access token; none when they came with a cookie.
+    /// The scopes of their access token; `None` if they came with a cookie.
     pub scopes: Option<&'a Scopes>,
-    /// How strongly they signed in.
+    /// The authentication context class of their sign-in.
     pub acr: &'a str,
     /// When the person was last verified.
     pub auth_time: Time,
@@ -111,19 +111,19 @@ pub struct Known<'a> {
     pub now: Time,
 }
 
-/// Whether somebody has what is needed. A later one is the harder to cure.
+/// Whether a person meets a demand. Later variants are harder to remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use = "a request goes through only when it is met"]
 pub enum Verdict {
-    /// They have it.
+    /// They meet it.
     Met,
-    /// Not before they prove again who they are.
+    /// They must authenticate again first.
     StepUp,
     /// They lack a group or a scope.
     Lacking,
 }
 
-/// Judges somebody by every demand.
+/// Judges a person by all demands.
 pub fn judge<'a>(demands: impl IntoIterator<Item = &'a Demand>, known: &Known<'_>) -> Verdict {
     demands.into_iter().map(|demand| demand.judge(known)).max().unwrap_or(Verdict::Met)
 }

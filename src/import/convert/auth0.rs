@@ -1,6 +1,6 @@
-//! Auth0: the lines of a user export job, and those of the file of password hashes that its support hands out.
+//! Auth0: the lines of a user export job, and those of the file of password hashes provided by its support.
 //!
-//! Auth0 does not hand out the public keys of passkeys.
+//! Auth0 does not export the public keys of passkeys.
 
 use serde_json::{Map, Value};
 
@@ -63,8 +63,8 @@ fn user_id(user: &mut Fields) -> Result<String, Problem> {
     }
 }
 
-/// bcrypt of its own, as its support and its import write it, or what its import takes as `custom_password_hash` where that
-/// has a form that we know.
+/// Reads Auth0's own bcrypt, as its support and its import write it, or a `custom_password_hash` of its import in a
+/// form that we know.
 fn password(user: &mut Fields, notes: &mut Vec<Note>) -> Result<Option<PasswordHash>, Problem> {
     if let Some((name, value)) = user.any(&["passwordHash", "password_hash"]) {
         let text = user.as_text(name, value)?;

@@ -1,7 +1,7 @@
-//! better-auth: a row of `user` with those of `account` and `passkey` joined to it.
+//! better-auth: a row of `user`, joined with those of `account` and `passkey`.
 //!
-//! The user handle that it hands to authenticators is random for each registration and not stored, so its passkeys have
-//! none. A password's salt is the hexadecimal text itself, which the form `$bascrypt$` keeps as it is.
+//! Its user handle for authenticators is random for each registration and not stored, so its passkeys have none. A
+//! password's salt is the hexadecimal text itself, and the form `$bascrypt$` keeps it that way.
 
 use serde_json::{Map, Value};
 
@@ -58,7 +58,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     Ok(record)
 }
 
-/// A ban that is over is none. One that ends later goes on here, where nothing would end it.
+/// An expired ban is ignored. A ban with a later end becomes permanent here, because nothing would lift it.
 fn enabled(user: &mut Fields, now: Time, notes: &mut Vec<Note>) -> Result<Option<bool>, Problem> {
     let banned = switch(user, "banned")?;
     let end = any(user, &["banExpires", "ban_expires"]).filter(|_| banned == Some(true));
@@ -71,14 +71,14 @@ fn enabled(user: &mut Fields, now: Time, notes: &mut Vec<Note>) -> Result<Option
     Ok(Some(false))
 }
 
-/// Takes the password of an account with one; `false` when the account is of another provider.
+/// Takes the password of an account that has one; `false` if the account belongs to another provider.
 fn take_password(mut account: Fields, record: &mut Record) -> Result<bool, Problem> {
     let provider = any(&mut account, &["providerId", "provider_id"]);
     if provider.as_ref().and_then(Value::as_str) != Some("credential") {
         return Ok(false);
     }
     if let Some(text) = account.text("password")? {
-        // `salt:key` is its own; whoever gave it functions to hash by has what they give.
+        // `salt:key` is better-auth's own format; custom hash functions store their own.
         let own = text.split_once(':').filter(|_| !text.starts_with('$'));
         let own = own.map(|(salt, key)| format!("$bascrypt${salt}${key}"));
         record.password = known_hash(&own.unwrap_or(text), account.path("password"), &mut record.notes);

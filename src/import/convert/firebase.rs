@@ -1,7 +1,7 @@
 //! Firebase Authentication: `firebase auth:export users.json --format=json`.
 //!
-//! Firebase itself has no passkeys; who kept them beside it (in Firestore, say) joins them to each user as `passkeys`, or
-//! imports them in a second pass under the same source.
+//! Firebase itself has no passkeys. Operators who store them separately (in Firestore, say) join them to each user as
+//! `passkeys`, or import them in a second pass under the same source.
 
 use serde_json::{Map, Value};
 
@@ -44,7 +44,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     claims.put_email("email", user.value("email"), verified);
     claims.put("name", "displayName", user.value("displayName"));
     claims.put("picture", "photoUrl", user.value("photoUrl"));
-    // Firebase keeps a number only when a code sent to it was entered.
+    // Firebase stores a number only after a code sent to it was entered.
     claims.put_phone("phoneNumber", user.value("phoneNumber"), Some(true));
     claims.finish(&mut record)?;
     Ok(record)

@@ -1,5 +1,5 @@
-//! Hanko: what `hanko user export` writes, or a row of `users`, with the rows of `webauthn_credentials` (and their
-//! transports) joined to it.
+//! Hanko: the output of `hanko user export`, or a row of `users`, joined with the rows of `webauthn_credentials` (and
+//! their transports).
 
 use serde_json::{Map, Value};
 
@@ -48,7 +48,8 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     Ok(record)
 }
 
-/// What only administrators write; the private one first, because it goes before the other. The third is the person's own.
+/// Takes the metadata that only administrators can write; the private one comes first, because it takes precedence. The
+/// third kind belongs to the person.
 fn take_metadata(metadata: Option<Value>, record: &mut Record) {
     let Some(Value::Object(mut metadata)) = metadata else {
         return leave_out(record, "metadata", "metadata", count(metadata.as_ref()), "it is no JSON object");
@@ -62,8 +63,8 @@ fn take_metadata(metadata: Option<Value>, record: &mut Record) {
     leave_out(record, "metadata", "metadata.unsafe_metadata", own, OF_THEIR_OWN);
 }
 
-/// Rows of passkeys, and how many more there are of security keys that Hanko takes after a password only: here each would be
-/// a whole way in.
+/// Rows of passkeys, and the number of security keys that Hanko accepts only after a password: here each would be
+/// sufficient to sign in.
 fn passkeys(user: &mut Fields) -> Result<(Vec<Fields>, usize), Problem> {
     let (mut passkeys, mut factors) = (Vec::new(), 0);
     for mut row in objects(user, &["webauthn_credentials", "passkeys"])? {
@@ -75,7 +76,7 @@ fn passkeys(user: &mut Fields) -> Result<(Vec<Fields>, usize), Problem> {
     Ok((passkeys, factors))
 }
 
-/// The primary address, else the first.
+/// Takes the primary address, or otherwise the first.
 fn take_email(emails: Vec<Fields>, claims: &mut Claims, record: &mut Record) {
     let mut rows: Vec<(bool, Option<Value>, Option<bool>)> = emails
         .into_iter()
@@ -92,7 +93,7 @@ fn take_email(emails: Vec<Fields>, claims: &mut Claims, record: &mut Record) {
     }
 }
 
-/// bcrypt, in the row itself or in that of `password_credentials`.
+/// Reads bcrypt, from the row itself or from its `password_credentials`.
 fn password(user: &mut Fields) -> Result<Option<PasswordHash>, Problem> {
     let (field, value) = match user.value("password") {
         None => return Ok(None),

@@ -1,4 +1,4 @@
-//! What systems keep beside the plain case: it is taken over, or told.
+//! Data that systems store in addition to the basics: it is imported, or reported.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn password(record: &Record) -> Option<&str> {
     record.password.as_ref().map(|hash| hash.expose().as_str())
 }
 
-/// A row of a passkey, under the names of a database.
+/// A row of a passkey, with the column names of a database.
 fn row(more: &Value) -> Value {
     let mut row = json!({
         "id": "lKR6KkbaRg6sJH0qqfTIpsqLcLDPX0H647XPqT6nybk",
@@ -131,7 +131,7 @@ fn told(record: &Record) -> Vec<(&str, &str)> {
     record.notes.iter().map(|note| (note.kind, note.field.as_str())).collect()
 }
 
-/// Under their own names: what does not fit is told one by one, and costs nobody their account.
+/// Under their own names. A member that does not fit is reported by name, and never costs a person their account.
 #[test]
 fn what_other_systems_keep_for_backends_becomes_attributes() {
     let given = json!({ "plan": "pro", "seats": 3, "roles": ["editor"], "trial": null, "tenantId": "t", "my.key": 1, "limits": { "a": 1 } });
@@ -189,7 +189,7 @@ fn what_other_systems_keep_for_backends_becomes_attributes() {
     }
 }
 
-/// Who could have written themselves `role: admin` there is not believed it here.
+/// Anyone who could have set `role: admin` for themselves there must not get it here.
 #[test]
 fn what_people_could_change_themselves_is_no_attribute() {
     let own = json!({ "role": "admin", "theme": "dark" });

@@ -1,7 +1,7 @@
 //! Keycloak: a realm export (`kc.sh export --realm … --users same_file`), or its `…-users-N.json`.
 //!
-//! Passkeys and passwords stand in `credentials`, each with two texts that are JSON themselves. The counter that it stores
-//! is a lower bound of the authenticator's own, and it keeps neither backup flags nor the user handle.
+//! Passkeys and passwords are in `credentials`, each with two texts that contain JSON. The counter that it stores is a
+//! lower bound of the authenticator's own. Neither backup flags nor the user handle are stored.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::import::fields::{Fields, Problem};
 use crate::import::record::{ImportedPasskey, MOST_PASSKEYS, Note, Record};
 use crate::import::{Context, bytes, form};
 
-/// Whether it is the account of a client that acts for itself: nobody's.
+/// Whether it is the service account of a client, not that of a person.
 pub fn is_program(members: &Map<String, Value>) -> bool {
     members.get("serviceAccountClientId").is_some_and(|client| !client.is_null())
 }
@@ -62,7 +62,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     Ok(record)
 }
 
-/// `/staff/admins` is the group `staff/admins`.
+/// Takes the groups: `/staff/admins` is the group `staff/admins`.
 fn take_groups(user: &mut Fields, record: &mut Record) -> Result<(), Problem> {
     for (at, path) in user.texts("groups")?.iter().enumerate() {
         match group::name(path.trim_start_matches('/')) {
@@ -77,8 +77,8 @@ fn take_groups(user: &mut Fields, record: &mut Record) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Each attribute is a list of texts, and stays one: how many there are must not decide the kind. What is a standard claim is
-/// one here.
+/// Takes the attributes. Each is a list of texts and stays one, because the number of texts must not decide the kind. A
+/// standard claim becomes a claim.
 fn take_claims_and_attributes(user: &mut Fields, claims: &mut Claims, record: &mut Record) {
     let Some(Value::Object(mut attributes)) = user.value("attributes") else { return };
     let mut first = |name: &str| match attributes.remove(name)? {
@@ -110,7 +110,7 @@ fn take_credential(mut credential: Fields, context: &Context, record: &mut Recor
     Ok(())
 }
 
-/// A text that holds a JSON object.
+/// A text that contains a JSON object.
 fn inner(credential: &mut Fields, name: &str) -> Result<Fields, Problem> {
     let text = credential.required_text(name)?;
     let members = parse_object(text.as_bytes()).map_err(|_| credential.problem(name, "is no JSON object"))?;
@@ -159,7 +159,7 @@ fn password(credential: &mut Fields, notes: &mut Vec<Note>) -> Result<Option<Pas
             let version = if version == "1.0" { 16 } else { 19 };
             format!("$argon2{kind}$v={version}$m={},t={rounds},p={}", first("memory")?, first("parallelism")?)
         }
-        // Of a provider that many add: the text is whole, and its salt is in it.
+        // From a widely used third-party provider: the text is complete and includes the salt.
         "bcrypt" => return Ok(known_hash(&secret.required_text("value")?, secret.path("value"), notes)),
         _ => {
             let what = "is of an algorithm that is not known: left out";

@@ -1,9 +1,9 @@
-//! Files of other systems, one file of code for each system, and what they have in common.
+//! Converters for the files of other systems, one file each, and the functions that they share.
 //!
-//! A converter reads what it knows and tells by a [`Note`] what of value it leaves out; members that mean nothing here are
-//! passed over. What is wrong in a passkey, a password or an id refuses the line; a claim that does not have the form of
-//! the standard is only left out, because nobody should lose an account over the spelling of a telephone number. So is a
-//! password where the system lets its operators choose how they are hashed.
+//! A converter reads what it knows, and reports with a [`Note`] what it leaves out of value; members without a meaning
+//! here are skipped. An error in a passkey, a password or an id refuses the line. A claim that does not have the
+//! standard's form is only left out, because nobody should lose an account over the spelling of a telephone number. The
+//! same applies to a password if the system lets its operators choose the hash.
 
 pub mod auth0;
 pub mod better_auth;
@@ -29,7 +29,7 @@ use crate::domain::standard_claims::{self, StandardClaims};
 use crate::domain::strict_json::parse_object;
 use crate::domain::text::DisplayName;
 
-/// Claims that are being gathered; one that does not fit leaves a note.
+/// Claims being collected; one that does not fit leaves a note.
 #[derive(Default)]
 struct Claims {
     claims: Map<String, Value>,
@@ -37,7 +37,7 @@ struct Claims {
 }
 
 impl Claims {
-    /// Takes a claim from a member of the file. Empty texts are how many systems write "none".
+    /// Takes a claim from a member of the file. Many systems write an empty text for "none".
     fn put(&mut self, claim: &'static str, field: &str, value: Option<Value>) {
         let Some(value) = value.filter(|value| value != "") else { return };
         if standard_claims::fits(claim, &value) {
@@ -51,7 +51,7 @@ impl Claims {
         }
     }
 
-    /// The e-mail address, and whether it was proven.
+    /// Takes the e-mail address, and whether it is verified.
     fn put_email(&mut self, field: &str, address: Option<Value>, verified: Option<bool>) {
         self.put("email", field, address);
         if verified == Some(true) && self.claims.contains_key("email") {
@@ -59,7 +59,7 @@ impl Claims {
         }
     }
 
-    /// The telephone number, and whether it was proven.
+    /// Takes the telephone number, and whether it is verified.
     fn put_phone(&mut self, field: &str, number: Option<Value>, verified: Option<bool>) {
         self.put("phone_number", field, number);
         if verified == Some(true) && self.claims.contains_key("phone_number") {
@@ -75,18 +75,18 @@ impl Claims {
     }
 }
 
-/// Why what people write of themselves in another system is no attribute here.
+/// Why data that people can write themselves in another system is not an attribute here.
 const OF_THEIR_OWN: &str = "people change it themselves there, and an attribute may decide what they are allowed";
 
-/// Most members of one kind that are told by name; the rest is told as a number.
+/// The most members of one kind that are reported by name; the rest is reported as a number.
 const TOLD_BY_NAME: usize = 20;
 
-/// Takes attributes under their own names. One that does not fit, or that another place has given already, leaves a note.
+/// Takes attributes under their own names. One that does not fit, or was already given elsewhere, leaves a note.
 fn take_attributes(record: &mut Record, kind: &'static str, field: &str, value: Option<Value>) {
     let members = match value {
         None | Some(Value::Null) => return,
         Some(Value::Object(members)) => members,
-        // Some databases keep it as text.
+        // Some databases store it as text.
         Some(Value::String(text)) if text.is_empty() => return,
         Some(Value::String(text)) => match parse_object(text.as_bytes()) {
             Ok(members) => members,
@@ -108,12 +108,12 @@ fn take_attributes(record: &mut Record, kind: &'static str, field: &str, value: 
     leave_out(record, kind, field, more, "for reasons such as those of the others");
 }
 
-/// The first of these members, under whichever of its names.
+/// The first of these members that is present.
 fn any(fields: &mut Fields, names: &[&'static str]) -> Option<Value> {
     fields.any(names).map(|(_, value)| value)
 }
 
-/// A text, or a number as text: ids are both.
+/// A text, or a number as text: ids can be either.
 fn id(fields: &mut Fields, names: &[&'static str]) -> Result<Option<String>, Problem> {
     match fields.any(names) {
         None => Ok(None),
@@ -127,7 +127,7 @@ fn id(fields: &mut Fields, names: &[&'static str]) -> Result<Option<String>, Pro
     }
 }
 
-/// A truth value as JSON, databases and their drivers write it.
+/// A boolean as JSON, databases and their drivers write it.
 fn truth(value: Option<&Value>) -> Option<bool> {
     match value? {
         Value::Bool(value) => Some(*value),
@@ -141,13 +141,14 @@ fn truth(value: Option<&Value>) -> Option<bool> {
     }
 }
 
-/// A truth value that decides whether somebody may sign in: one that cannot be read lets nobody in by mistake.
+/// A boolean that decides whether a person may sign in: an unreadable one is an error, so that nobody is let in by
+/// mistake.
 fn switch(fields: &mut Fields, name: &str) -> Result<Option<bool>, Problem> {
     let Some(value) = fields.value(name) else { return Ok(None) };
     truth(Some(&value)).map(Some).ok_or_else(|| fields.problem(name, "must be true or false"))
 }
 
-/// The hash of a password that may have any form: one that is not known is told, and left out.
+/// A password hash that may have any form; an unknown one is noted and left out.
 fn known_hash(text: &str, field: String, notes: &mut Vec<Note>) -> Option<PasswordHash> {
     match PasswordHash::parse(text) {
         Ok(hash) => Some(hash),
@@ -158,7 +159,7 @@ fn known_hash(text: &str, field: String, notes: &mut Vec<Note>) -> Option<Passwo
     }
 }
 
-/// A moment as JSON, databases and their drivers write it: RFC 3339, the same without a zone (UTC), seconds or
+/// A time as JSON, databases and their drivers write it: RFC 3339, the same without a zone (UTC), seconds or
 /// milliseconds since 1970, MongoDB's `$date`, Firestore's `_seconds`.
 fn time(value: Option<&Value>) -> Option<Time> {
     let time = match value? {
@@ -179,13 +180,13 @@ fn time(value: Option<&Value>) -> Option<Time> {
     time.filter(|time| is_showable(*time))
 }
 
-/// A number that was written with a fraction of milliseconds.
+/// A number written with fractions of a millisecond.
 fn whole(number: f64) -> Option<i64> {
     format!("{:.0}", number.trunc()).parse().ok()
 }
 
 fn since_1970(number: i64) -> Option<Time> {
-    // In seconds this is the year 5138, in milliseconds 1973.
+    // As seconds this is the year 5138, as milliseconds 1973.
     if number < 100_000_000_000 { DateTime::from_timestamp(number, 0) } else { DateTime::from_timestamp_millis(number) }
 }
 
@@ -201,13 +202,13 @@ fn of_text(text: &str) -> Option<Time> {
     bare.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()).map(|time| time.and_utc())
 }
 
-/// A name for people, cut to what we show; none when nothing of it can be shown.
+/// A display name, cut to the length that we show; `None` if nothing of it can be shown.
 fn display_name(value: Option<&Value>) -> Option<String> {
     let text: String = value?.as_str()?.chars().filter(|c| !c.is_control()).take(DisplayName::LONGEST).collect();
     DisplayName::parse(&text).ok().map(|name| name.as_str().to_owned())
 }
 
-/// A list as JSON, as JSON in a text, as PostgreSQL's `{a,b}`, or as words between commas.
+/// A list as JSON, as JSON in a text, as PostgreSQL's `{a,b}`, or as words separated by commas.
 fn words(value: Option<Value>) -> Vec<String> {
     let texts = |items: Vec<Value>| -> Vec<String> {
         let word = |item: Value| match item {
@@ -227,14 +228,14 @@ fn words(value: Option<Value>) -> Vec<String> {
     }
 }
 
-/// Counts what is there of a thing that has no place here.
+/// Notes how many items of a kind are left out.
 fn leave_out(record: &mut Record, kind: &'static str, field: &str, count: usize, why: &str) {
     if count > 0 {
         record.notes.push(Note::new(kind, field, format!("{count} left out: {why}")));
     }
 }
 
-/// How many there are of something that may be a list, an object, or a single value.
+/// The number of items in a list, an object, or a single value.
 fn count(value: Option<&Value>) -> usize {
     match value {
         None | Some(Value::Null) => 0,
@@ -246,7 +247,7 @@ fn count(value: Option<&Value>) -> usize {
     }
 }
 
-/// Objects under whichever name the list has.
+/// The objects of a list that has one of these names.
 fn objects(fields: &mut Fields, names: &[&'static str]) -> Result<Vec<Fields>, Problem> {
     let Some((name, value)) = fields.any(names) else { return Ok(Vec::new()) };
     let Value::Array(items) = value else { return Err(fields.problem(name, "must be a list")) };
@@ -254,7 +255,7 @@ fn objects(fields: &mut Fields, names: &[&'static str]) -> Result<Vec<Fields>, P
     items.into_iter().enumerate().map(|(at, item)| Fields::of(item, format!("{path}[{at}]"))).collect()
 }
 
-/// An id must be there: it is what a person is known by for ever.
+/// A required id: it identifies the person permanently.
 fn required_id(fields: &mut Fields, names: &[&'static str]) -> Result<String, Problem> {
     id(fields, names)?.ok_or_else(|| fields.problem(names.first().copied().unwrap_or("id"), "is missing"))
 }

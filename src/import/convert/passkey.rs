@@ -1,5 +1,4 @@
-//! One row of a table of passkeys, under the names that SimpleWebAuthn's guide, its users and their databases give its
-//! columns.
+//! One row of a table of passkeys, with the column names used by SimpleWebAuthn's guide, its users and their databases.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -25,7 +24,7 @@ const NAME: [&str; 4] = ["name", "label", "nickname", "friendlyName"];
 const CREATED: [&str; 2] = ["createdAt", "created_at"];
 const LAST_USED: [&str; 4] = ["lastUsedAt", "last_used_at", "lastUsed", "last_used"];
 
-/// Reads the rows of one person.
+/// Reads the rows of a person.
 pub(super) fn all(rows: Vec<Fields>, field: &str, rp_id: Option<&str>) -> Result<Vec<ImportedPasskey>, Problem> {
     if rows.len() > MOST_PASSKEYS {
         return Err(Problem::of(field, format!("has more than {MOST_PASSKEYS}")));
@@ -73,14 +72,14 @@ fn handle(row: &mut Fields) -> Result<Option<Vec<u8>>, Problem> {
 
 fn counter(row: &mut Fields) -> Result<u32, Problem> {
     let Some((name, value)) = row.any(&COUNTER) else { return Ok(0) };
-    // 64-bit columns come as texts from some drivers.
+    // Some drivers return 64-bit columns as texts.
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
     number
         .and_then(|number| u32::try_from(number).ok())
         .ok_or_else(|| row.problem(name, "must be a whole number from 0 to 4294967295"))
 }
 
-/// `multiDevice` is another word for backup eligible.
+/// Reads the backup flags; `multiDevice` means backup eligible.
 fn backup(row: &mut Fields) -> Result<Option<(bool, bool)>, Problem> {
     let eligible = truth(any(row, &ELIGIBLE).as_ref());
     let of_device = match any(row, &DEVICE_TYPE) {
@@ -92,7 +91,7 @@ fn backup(row: &mut Fields) -> Result<Option<(bool, bool)>, Problem> {
     form::backup(&row.path(""), eligible.or(of_device), backed_up)
 }
 
-/// Hints only: what is no word is dropped.
+/// Reads the transports. They are only hints, so anything that is not a word is dropped.
 pub(super) fn transports(value: Option<Value>) -> Vec<String> {
     let word = |text: &String| {
         (1..=32).contains(&text.len())

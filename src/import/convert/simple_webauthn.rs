@@ -1,5 +1,5 @@
-//! People with the passkeys that a server built on SimpleWebAuthn keeps of them: one JSON object for each person, with the
-//! list of their rows.
+//! People with the passkeys stored by a server that uses SimpleWebAuthn: one JSON object for each person, with the list
+//! of their rows.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use crate::import::Context;
 use crate::import::fields::{Fields, Problem};
 use crate::import::record::Record;
 
-/// Names of the list, in the order they are looked for.
+/// Names of the list, in the order of preference.
 pub(super) const PASSKEYS: [&str; 5] = ["passkeys", "credentials", "authenticators", "webauthn_credentials", "passkey"];
 
 /// Reads one person.
@@ -46,7 +46,7 @@ pub fn read(members: Map<String, Value>, context: &Context) -> Result<Record, Pr
     Ok(record)
 }
 
-/// Whether they may sign in, in whichever words: one of them that says no is enough.
+/// Whether they may sign in, under any of the usual names: a single "no" is enough.
 fn enabled(person: &mut Fields) -> Result<Option<bool>, Problem> {
     let mut enabled = switch(person, "enabled")?;
     for name in ["disabled", "banned", "blocked"] {

@@ -1,4 +1,4 @@
-//! Each converter over its fixture, member by member; and files broken at every byte.
+//! Each converter with its fixture, member by member, and files damaged at every byte.
 
 use std::io::BufReader;
 
@@ -18,7 +18,7 @@ const BETTER_AUTH: &str = include_str!("../../../tests/it/import/better-auth.ndj
 const SIMPLE_WEBAUTHN: &str = include_str!("../../../tests/it/import/simplewebauthn.ndjson");
 const OWN: &str = include_str!("../../../tests/it/import/own.ndjson");
 
-/// Every fixture with its form.
+/// Every fixture with its format.
 const ALL: [(Format, &str); 8] = [
     (Format::Firebase, FIREBASE),
     (Format::Auth0, AUTH0),
@@ -51,7 +51,7 @@ pub(super) fn read_all(format: Format, text: &[u8], context: &Context) -> Vec<Re
     read
 }
 
-/// A fixture in our own form, and the kinds of notes it leaves.
+/// A fixture converted to our own form, and the kinds of its notes.
 fn converted(format: Format, text: &str) -> (Vec<Value>, Vec<Vec<&'static str>>) {
     let records = read_all(format, text.as_bytes(), &context());
     let records: Vec<Record> =
@@ -60,7 +60,7 @@ fn converted(format: Format, text: &str) -> (Vec<Value>, Vec<Vec<&'static str>>)
     (records.iter().map(form::write).collect(), notes)
 }
 
-/// The line without what is long and told elsewhere.
+/// The line without long members that other tests check.
 fn without_keys(mut line: Value) -> Value {
     for passkey in line["passkeys"].as_array_mut().into_iter().flatten() {
         let members = passkey.as_object_mut().unwrap();
@@ -331,7 +331,7 @@ fn refusals_name_the_field() {
     }
 }
 
-/// Whatever is cut off or changed: no panic, and every person before the place is read as before.
+/// Wherever a file is truncated or changed, nothing panics, and everybody before that place is read as before.
 #[test]
 fn files_broken_at_every_byte() {
     let context = context();
@@ -367,7 +367,7 @@ fn line_ends_and_marks_of_other_systems_change_nothing() {
     }
 }
 
-/// Whoever may not sign in there does not here, however that is written.
+/// A person who may not sign in there may not sign in here, however that is written.
 #[test]
 fn a_status_that_cannot_be_read_is_refused() {
     for (format, line, field) in [

@@ -1,10 +1,10 @@
-//! Authorization requests (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2): from what a browser brings to an answer.
+//! Authorization requests (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2): from the browser's request to the response.
 //!
-//! What can be answered at once is; everything else waits as a row, and the browser is sent to a page of ours that names it
-//! by a handle of 256 bits. Each visit of that page asks [`decide`] again, with the stored request: nothing that the browser
-//! says later can change what was asked. What must always hold: before client and redirect URI are proven nothing is
-//! redirected; a code is given by the statement that ends the request. To take requests from somewhere else (pushed, signed):
-//! [`source`].
+//! What can be answered at once is; every other request is stored as a row, and the browser is sent to a page of ours
+//! with a random 256-bit handle for it. Each visit of that page calls [`decide`] again with the stored request: nothing
+//! that the browser sends later can change it. What must always hold: nothing is redirected before the client and its
+//! redirect URI are verified; a code is issued by the statement that ends the request. To accept requests from another
+//! source (pushed, signed): [`source`].
 
 pub mod request_object;
 pub mod source;
@@ -38,48 +38,48 @@ use crate::web::caller::Network;
 use crate::web::error::{Failure, Kind};
 use crate::web::limits::{Class, Limits};
 
-/// How long a request waits for its person.
+/// How long a request waits for the person.
 const PATIENCE: Duration = Duration::minutes(15);
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 #[must_use = "the browser waits"]
 pub enum Outcome {
-    /// Back to the client.
+    /// Redirects back to the client.
     Answer(Arc<Client>, Answer),
-    /// A refusal that stays on a page of ours: anybody may register a client, and links with a fault in them must not lead
-    /// through us to wherever it likes (RFC 9700 §4.11.2).
+    /// A refusal that is shown on a page of ours: anybody may register a client, and faulty links must not redirect
+    /// through this server to wherever that client likes (RFC 9700 §4.11.2).
     Explain(Arc<Client>, Refusal),
-    /// Never redirected.
+    /// Client or redirect URI are not verified: never redirected.
     Unsafe(Unsafe),
-    /// Never redirected either: the client is the address of a document that cannot be used, and why.
+    /// The client is a metadata document that cannot be used, with the reason: never redirected either.
     NoDocument(Failure),
-    /// A person is needed: the page with this handle.
+    /// The person must act: on the page with this handle.
     Wait(PlainToken),
 }
 
-/// Who brings a request.
+/// The browser that sends a request, and its session.
 pub struct Visitor<'a> {
-    /// Who is signed in, as far as the request may tell: one that another site's page posts brings no cookies.
+    /// Who is signed in, as far as the request shows it: a POST from another site's page carries no cookies.
     pub identity: Option<&'a Identity>,
-    /// Whether cookies would have come along, if there were any.
+    /// Whether the request would carry the session cookie, if there is one.
     pub cookies_count: bool,
     /// For the audit trail.
     pub provenance: &'a Provenance,
-    /// Where a request that must wait is counted.
+    /// The rate limits, for requests that must wait.
     pub limits: &'a Limits,
-    /// By whose network.
+    /// The caller's network.
     pub network: Network,
 }
 
-/// A request that was read, and may wait.
+/// A request that was read and may have to wait.
 #[derive(Clone, Debug)]
 pub struct Pending {
-    /// The row's digest; none while it is answered at once.
+    /// The digest of its row's handle. `None` while it is answered at once.
     digest: Option<TokenDigest>,
     /// The request.
     pub request: AuthorizationRequest,
-    /// Who asks.
+    /// The client that sent it.
     pub client: Arc<Client>,
     pushed: Option<TokenDigest>,
     chosen_by: Option<crate::domain::id::SessionId>,
@@ -87,7 +87,7 @@ pub struct Pending {
     pub begun_at: Time,
 }
 
-/// Takes a request in.
+/// Processes a new request.
 pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -> Result<Outcome, Failure> {
     let Some(id) = parameters.find("client_id") else { return Ok(Outcome::Unsafe(Unsafe::NoClient)) };
     room.limit_newcomers(id, visitor.network)?;
@@ -143,7 +143,7 @@ pub async fn begin(room: &Oidc, parameters: Parameters, visitor: &Visitor<'_>) -
     }
 }
 
-/// Reads parameters of a client whose place of return is proven. The pushed-request endpoint asks the same question.
+/// Reads the parameters of a client whose redirect URI is verified. Also used for pushed requests.
 pub fn read(
     room: &Oidc,
     client: &Client,
@@ -152,7 +152,7 @@ pub fn read(
     delivery: Delivery,
 ) -> Result<AuthorizationRequest, Refusal> {
     let (ring, issuer, now) = (room.mint.keys().ring(), room.mint.issuer(), room.clock.now());
-    // A hint proves nothing, so one that is not ours is simply none.
+    // A hint proves nothing, so an invalid one is ignored.
     let hinted = |hint: &str| {
         let verified = places::id_token_hint(&ring, issuer, Some(&client.id), hint, now).ok()?;
         Some(verified.into_claims().sub)
@@ -163,7 +163,7 @@ pub fn read(
     Ok(request)
 }
 
-/// Each resource is one that tokens are made for, and each scope of a resource comes with it.
+/// Checks that every resource is known and enabled, and that every scope of a resource is requested together with it.
 pub(super) fn check_resources(
     known: &Resources,
     client: &Client,
@@ -189,8 +189,9 @@ fn refused(
     }
 }
 
-/// What a client is told whose request is one too many and must not be shown to anybody (`prompt=none`); nothing where the way
-/// back is not proven, and where the answer would have to be signed: nothing is fetched or signed for one too many.
+/// The response to a client whose request exceeds the rate limit and must not be shown to anybody (`prompt=none`).
+/// `None` if the redirect URI is not verified, or if the response would have to be signed: above the limit, nothing is
+/// fetched or signed.
 pub fn too_busy(room: &Oidc, parameters: &Parameters) -> Option<(Arc<Client>, Answer)> {
     if parameters.find("prompt") != Some("none") {
         return None;
@@ -200,7 +201,8 @@ pub fn too_busy(room: &Oidc, parameters: &Parameters) -> Option<(Arc<Client>, An
     Some((client, Answer::refusal(to, Refusal::Busy, room.mint.issuer())))
 }
 
-/// Keeps a request for its person. That writes a row, so it counts like the start of a ceremony, which follows it.
+/// Stores a request until the person has answered. It writes a row, so it counts like the start of a ceremony, which
+/// will follow.
 async fn wait(room: &Oidc, pending: Pending, visitor: &Visitor<'_>) -> Result<Outcome, Failure> {
     if let Err(failure) = visitor.limits.check(Class::Start, visitor.network) {
         if !pending.request.prompts(Prompt::None) {
@@ -221,7 +223,7 @@ async fn wait(room: &Oidc, pending: Pending, visitor: &Visitor<'_>) -> Result<Ou
     Ok(Outcome::Wait(handle))
 }
 
-/// The request behind a handle, while it waits.
+/// Finds the waiting request with this handle.
 pub async fn find(room: &Oidc, handle: &str) -> Result<Pending, Failure> {
     let digest = PlainToken::parse(TokenKind::Interaction, handle).ok_or_else(over)?.digest();
     let now = room.clock.now();
@@ -244,7 +246,7 @@ fn over() -> Failure {
     Failure::new(Kind::CeremonyExpired, "This request was already answered, or waited too long. Go back to the app.")
 }
 
-/// What must happen next.
+/// Decides what must happen next.
 pub async fn next(room: &Oidc, pending: &Pending, identity: Option<&Identity>) -> Result<Step, Failure> {
     step(room, pending, identity, false).await
 }
@@ -264,7 +266,8 @@ async fn step(room: &Oidc, pending: &Pending, identity: Option<&Identity>, allow
     Ok(decide(&pending.request, &Facts { person: Some(person), remembered: remembered.as_ref(), ..facts }))
 }
 
-/// Whether somebody may use the client, and what they allowed it before; one round trip, and none where neither is asked.
+/// Whether somebody may use the client, and what they have consented to before: one query, or none if neither is
+/// needed.
 async fn known_of(
     room: &Oidc,
     client: &Client,
@@ -284,7 +287,7 @@ async fn known_of(
         .await
 }
 
-/// Remembers that the owner of a session goes on with their account.
+/// Records that the owner of a session continues with their account.
 pub async fn choose(room: &Oidc, pending: &mut Pending, identity: &Identity) -> Result<(), Failure> {
     let (digest, session, now) = (pending.digest.ok_or_else(over)?, identity.session.id, room.clock.now());
     if !room.db.run(move |conn| interactions::choose(conn, &digest, session, now)).await? {
@@ -294,15 +297,15 @@ pub async fn choose(room: &Oidc, pending: &mut Pending, identity: &Identity) -> 
     Ok(())
 }
 
-/// What somebody allows with a code.
+/// What the person allows with a code.
 enum Allowed {
-    /// What was asked for, which they allowed before, or which nobody has to be asked for.
+    /// Exactly what was requested: allowed before, or needing no consent.
     AsBefore,
-    /// These scopes, just now.
+    /// These scopes, allowed just now.
     Now(Scopes),
 }
 
-/// The person allows what is asked for, or less of it: the code, unless something else must happen first.
+/// The person allows what is requested, or less of it: issues the code, unless something else must happen first.
 pub async fn allow(
     room: &Oidc,
     pending: &Pending,
@@ -318,7 +321,7 @@ pub async fn allow(
     }
 }
 
-/// The code for a request that asks nothing (more) of its person.
+/// Issues the code for a request that needs nothing (more) from the person.
 pub async fn issue(
     room: &Oidc,
     pending: &Pending,
@@ -347,7 +350,7 @@ async fn give(
     let seen = asks.then(|| Before { updated_at: before.as_ref().map(|before| before.updated_at) });
     let before = before.map(|stored| stored.consent);
     let (scopes, consent) = match allowed {
-        // Taken back since the decision.
+        // The consent was withdrawn since the decision.
         Allowed::AsBefore if asks && !before.as_ref().is_some_and(|before| before.covers(request)) => {
             return Err(over());
         }
@@ -384,20 +387,21 @@ async fn give(
     Ok(Answer::code(request.to.clone(), code.expose(), room.mint.issuer()))
 }
 
-/// A request may have waited: what its client lost meanwhile, it does not get.
+/// Whether the client may still make a request that has waited: it does not get what it has lost in the meantime.
 fn still_fits(client: &Client, request: &AuthorizationRequest) -> bool {
     is_home(client, &request.to)
         && client.may_use(GrantType::AuthorizationCode).is_ok()
         && client.grant_scopes(Some(&request.scopes)).is_ok()
 }
 
-/// Whether a place is still one of the client's. What was taken from it gets nothing any more, not even a refusal.
+/// Whether a redirect URI is still one of the client's. One that was removed receives nothing any more, not even a
+/// refusal.
 fn is_home(client: &Client, to: &ReturnTo) -> bool {
     is_registered(&to.redirect_uri, &client.definition.redirect_uris, client.definition.kind)
 }
 
-/// What is remembered after somebody allowed `scopes` of a request: of what was asked, exactly what they ticked; of what was
-/// not asked this time, all that they allowed before.
+/// What is remembered after somebody allowed `scopes` of a request: of the requested scopes exactly those they ticked,
+/// and of the others everything that they allowed before.
 fn remembered(before: Consent, request: &AuthorizationRequest, scopes: &Scopes) -> Consent {
     let kept: Scopes = before.scopes.iter().filter(|scope| !request.scopes.contains(scope)).collect();
     let allowed = |name: &String| is_allowed_with(name, &request.scopes, scopes);
@@ -409,7 +413,7 @@ fn remembered(before: Consent, request: &AuthorizationRequest, scopes: &Scopes) 
     }
 }
 
-/// The audiences of the access tokens. An OpenID Connect client that names none reads userinfo, which is ours.
+/// The audience of the access tokens. If an OpenID Connect client names none, the token is for our userinfo endpoint.
 pub(super) fn audience(client: &Client, scopes: &Scopes, resources: &[String], issuer: &str) -> Vec<String> {
     if !resources.is_empty() {
         return resources.to_vec();
@@ -418,7 +422,7 @@ pub(super) fn audience(client: &Client, scopes: &Scopes, resources: &[String], i
     vec![client.grant_audience(usual, issuer).unwrap_or_else(|_| issuer.to_owned())]
 }
 
-/// An answer as it travels: where the client asked for it, all in one JWT that we signed (JARM §2.1).
+/// The response as it is sent: if the client requested it, as a single JWT signed by this server (JARM §2.1).
 pub fn sealed(room: &Oidc, client: &Client, answer: Answer) -> Result<Answer, Failure> {
     if !answer.to.mode.is_signed() {
         return Ok(answer);
@@ -428,7 +432,7 @@ pub fn sealed(room: &Oidc, client: &Client, answer: Answer) -> Result<Answer, Fa
     Ok(Answer { parameters: vec![("response", signed)], ..answer })
 }
 
-/// Ends a waiting request with a refusal; when the person said no themselves, the audit trail tells it.
+/// Ends a waiting request with a refusal. If the person denied it themselves, the audit trail records it.
 pub async fn refuse(
     room: &Oidc,
     pending: &Pending,

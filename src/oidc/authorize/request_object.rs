@@ -1,8 +1,8 @@
-//! Signed requests (RFC 9101, OpenID Connect Core §6): the parameters of a request as a JWT by its client.
+//! Signed requests (RFC 9101, OpenID Connect Core §6): the parameters of a request as a JWT of its client.
 //!
-//! What must always hold: only what is inside the object counts; it is signed by a key of the very client that the request
-//! names; it is for us, fresh, and counts once when it has a `jti`; nothing is fetched from an address that the client did not
-//! register.
+//! What must always hold: only what is inside the object counts; it is signed by a key of the very client that the
+//! request names; it is intended for this server, fresh, and counts once if it has a `jti`; nothing is fetched from a
+//! URL that the client did not register.
 
 use serde_json::{Map, Value};
 
@@ -16,10 +16,10 @@ use crate::tokens::verifier;
 use crate::tokens::verifier::places::{self, ASSERTION_ALGORITHMS, LONGEST_REQUEST_OBJECT};
 use crate::web::error::Failure;
 
-/// What an object is fetched as (RFC 9101 §9.3).
+/// The media type with which an object is fetched (RFC 9101 §9.3).
 const MEDIA_TYPE: &str = "application/oauth-authz-req+jwt";
 
-/// Parameters that are read, beside `resource`. What else a client signs is its own affair, of whatever type.
+/// The parameters that are read, besides `resource`. Any other claim that a client signs is ignored, whatever its type.
 const READ: [&str; 22] = [
     "acr_values",
     "claims",
@@ -44,13 +44,14 @@ const READ: [&str; 22] = [
     "ui_locales",
     RESOURCE,
 ];
-/// The one parameter that may be a list (RFC 8707 §2).
+/// The only parameter that may be a list (RFC 8707 §2).
 const RESOURCE: &str = "resource";
 
-/// The parameters in an object, and what is used up with it; an object that was used is refused.
+/// Returns the parameters in an object, and the single use that must be recorded with it; an object that was already
+/// used is refused.
 ///
 /// # Errors
-/// Outside: a fault of ours. Inside: why the object is not taken.
+/// Outer: a fault of this server. Inner: why the object is refused.
 pub async fn unfold(
     room: &Oidc,
     client: &Client,
@@ -70,8 +71,8 @@ pub async fn unfold(
     Ok(parameters(&claims).map(|parameters| (parameters, once)).ok_or(Refusal::RequestObject))
 }
 
-/// The parameters in an object at an address that the client registered, byte for byte (OpenID Connect Core §6.2). A fragment
-/// tells versions apart and is not sent. What lies there is for everybody, so it is never used up.
+/// Returns the parameters in an object at a URL that the client registered, byte for byte (OpenID Connect Core §6.2).
+/// The fragment distinguishes versions and is not sent. The object is public, so it is not single use.
 ///
 /// # Errors
 /// As [`unfold`].
@@ -92,7 +93,7 @@ pub async fn fetch(room: &Oidc, client: &Client, uri: &str) -> Result<Result<Par
     }
 }
 
-/// Verifies an object by the keys of the client.
+/// Verifies an object with the client's keys.
 async fn open(room: &Oidc, client: &Client, object: &str) -> Result<Map<String, Value>, Refusal> {
     if client.definition.jwks.is_none() && client.definition.jwks_uri.is_none() {
         return Err(Refusal::NoRequestKeys);
@@ -121,7 +122,8 @@ async fn open(room: &Oidc, client: &Client, object: &str) -> Result<Map<String, 
     }
 }
 
-/// The one that the client registered, else those of client assertions; FAPI 2.0 refuses RSA with PKCS#1.
+/// The algorithm that the client registered, otherwise those of client assertions. FAPI 2.0 forbids RSA with PKCS#1
+/// v1.5 padding.
 fn algorithms(client: &Client) -> Vec<Algorithm> {
     let registered = client.definition.request_object_algorithm.as_deref();
     ASSERTION_ALGORITHMS
@@ -131,8 +133,8 @@ fn algorithms(client: &Client) -> Vec<Algorithm> {
         .collect()
 }
 
-/// What is used up with an object that has a `jti`: it counts once. Not when it is opened, but with what it gives, so that its
-/// page can be opened again until somebody has answered.
+/// The single use of an object that has a `jti`. It is recorded not when the object is opened but when a code is
+/// issued, so that the page can be opened again until somebody has answered.
 fn once(room: &Oidc, claims: &Map<String, Value>) -> Option<SignedOnce> {
     let jti = claims.get("jti").and_then(Value::as_str)?;
     let ends = claims.get("exp").and_then(Value::as_i64);
@@ -141,13 +143,13 @@ fn once(room: &Oidc, claims: &Map<String, Value>) -> Option<SignedOnce> {
     Some(SignedOnce { jti: jti.to_owned(), expires_at })
 }
 
-/// The row of a signed request of a client.
+/// The record of the single use of a signed request.
 pub fn spent(client: &Client, once: &SignedOnce) -> Spent {
     Spent { kind: Used::RequestObject, signer: client.id.clone(), jti: once.jti.clone(), expires_at: once.expires_at }
 }
 
-/// Claims as parameters: text as it is, numbers in digits, objects (`claims`) as JSON, a list only where a parameter may be
-/// repeated.
+/// Claims as parameters: strings as they are, numbers in digits, objects (`claims`) as JSON, a list only for a
+/// parameter that may be repeated.
 fn parameters(claims: &Map<String, Value>) -> Option<Parameters> {
     let mut pairs = Vec::new();
     for (name, value) in claims.iter().filter(|(name, _)| READ.contains(&name.as_str())) {

@@ -1,7 +1,7 @@
 //! Where the parameters of a request come from: the browser itself, a request that the client pushed (RFC 9126), or an
-//! object that it signed (RFC 9101), sent along or fetched from an address that it registered.
+//! object that it signed (RFC 9101), sent along or fetched from a URL that it registered.
 //!
-//! What must always hold: of a pushed or signed request nothing counts that stands beside it in the address.
+//! What must always hold: for a pushed or signed request, parameters beside it in the URL are ignored.
 
 use super::super::Oidc;
 use super::request_object;
@@ -11,22 +11,22 @@ use crate::domain::secret::{PlainToken, TokenDigest, TokenKind};
 use crate::storage::pushed_requests;
 use crate::web::error::Failure;
 
-/// What every handle of a pushed request begins with (RFC 9126 §2.2).
+/// The prefix of the `request_uri` of every pushed request (RFC 9126 §2.2).
 pub const URN: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// A request, as far as it was read.
 pub enum Source {
-    /// Parameters to be read now; an object that counts once is used up when a code is given.
+    /// Parameters that are still to be validated. A single-use object is used up when a code is issued.
     Sent(Parameters, Delivery, Option<SignedOnce>),
-    /// Read before; the row is used up when a code is given.
+    /// Validated before. The row is used up when a code is issued.
     Pushed(Box<AuthorizationRequest>, TokenDigest),
-    /// Refused before its parameters could be read; those beside it tell where the answer may go.
+    /// Refused before its parameters could be read. The parameters beside it determine where the response may go.
     Refused(Parameters, Refusal),
-    /// A handle that leads nowhere.
+    /// An unknown or expired reference.
     Nothing,
 }
 
-/// Finds out where the request's parameters come from.
+/// Determines where the parameters of the request come from.
 pub async fn resolve(room: &Oidc, client: &Client, sent: Parameters) -> Result<Source, Failure> {
     let unfolded = match (sent.find("request"), sent.find("request_uri")) {
         _ if sent.are_ambiguous() => Err(Refusal::Repeated),

@@ -1,4 +1,4 @@
-//! `private_key_jwt`: a client proves itself with a key of its own (RFC 7523, RFC 9700 §2.5).
+//! `private_key_jwt`: a client authenticates with its own key (RFC 7523, RFC 9700 §2.5).
 
 use crate::clock::Time;
 use crate::domain::client::Client;
@@ -10,7 +10,7 @@ use crate::tokens::verifier::places::{self, ASSERTION_ALGORITHMS};
 use crate::tokens::verifier::{Refusal, Verified};
 use crate::web::error::{Failure, Kind};
 
-/// Verifies an assertion of the client and uses it up.
+/// Verifies an assertion of the client and marks it as used.
 pub(super) async fn check(room: &Oidc, client: &Client, token: &str, now: Time) -> Result<(), Failure> {
     let claims = verified(room, client, token, now).await?.into_claims();
     let spent = Spent {
@@ -46,7 +46,7 @@ async fn verified(room: &Oidc, client: &Client, token: &str, now: Time) -> Resul
     }
 }
 
-/// FAPI 2.0 §5.4 refuses RSA with PKCS#1.
+/// FAPI 2.0 §5.4 forbids RSA with PKCS#1 v1.5 padding.
 fn algorithms(client: &Client) -> Vec<Algorithm> {
     ASSERTION_ALGORITHMS.into_iter().filter(|algorithm| !client.is_fapi2() || *algorithm != Algorithm::RS256).collect()
 }

@@ -1,10 +1,11 @@
-//! A client that is a workload elsewhere: proven by the token that its platform gives it (Kubernetes, GitHub Actions).
+//! A client that is a workload on another platform: authenticated by the token that its platform issues to it
+//! (Kubernetes, GitHub Actions).
 //!
-//! What must always hold: the token is believed as every token of that trusted issuer is, by the one verifier; its `sub` and
-//! its `aud` are exactly those of one identity that the client lists; what is bound to a key, or says that somebody acts for
-//! the workload, proves nothing. RFC 7523 §3 has a client sign `iss` = `sub` = its own id, once for each request: such a token
-//! is the platform's, names the workload, and is shown until it ends. So it counts once only where the issuer is said to
-//! (`single_use`).
+//! What must always hold: the token passes the same verifier as every token of that trusted issuer; its `sub` and `aud`
+//! are exactly those of one identity that the client lists; a token that is bound to a key, or that names an actor,
+//! proves nothing. RFC 7523 §3 expects the client to sign `iss` = `sub` = its own ID, once for each request. This token
+//! instead is issued by the platform, names the workload, and is presented until it expires. So it counts once only if
+//! the issuer is configured so (`single_use`).
 
 use crate::bridge::trusted::{Believed, TrustError};
 use crate::clock::Time;
@@ -14,27 +15,27 @@ use crate::oidc::Oidc;
 use crate::storage::used_jti::{self, Kind as Used, Spent};
 use crate::web::error::{Failure, Kind};
 
-/// Why a token does not prove the client.
+/// Why a token does not authenticate the client.
 #[derive(Debug, thiserror::Error)]
 enum Unproven {
-    /// It is not believed.
+    /// The token is not valid.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// Its issuer speaks for no workload of the client.
+    /// Its issuer vouches for no workload of the client.
     #[error("the client has no identity of this issuer")]
     Issuer,
-    /// Another workload, or a token for somebody else as well.
+    /// Another workload, or a token with further audiences.
     #[error("no identity of the client has this sub and exactly this aud")]
     Identity,
-    /// Whether its holder has the key, nobody can tell here.
+    /// This server cannot verify that the holder has the key.
     #[error("the token is bound to a key")]
     Bound,
-    /// It is not the workload itself.
+    /// An actor presents it, not the workload itself.
     #[error("somebody acts for the workload")]
     Acting,
 }
 
-/// Verifies a token as one of a workload that is the client, and uses it up where its issuer's tokens count once.
+/// Verifies the token of a workload that is the client, and marks it as used if the issuer's tokens count once.
 pub(super) async fn check(room: &Oidc, client: &Client, token: &str, now: Time) -> Result<(), Failure> {
     let believed = proven(room, client, token, now).await.map_err(|reason| {
         let words = "The client assertion is not a token of a workload that is this client, or is no longer good.";

@@ -1,9 +1,10 @@
-//! Who is the client? (RFC 6749 §2.3)
+//! Client authentication (RFC 6749 §2.3).
 //!
-//! A client authenticates as its definition says ([`Client::authenticates_by`]) and no other way: by its id alone, its secret
-//! by Basic or in the body, a signed assertion (RFC 7523), or as a workload by the token of its platform. Never by two at once.
-//! An unknown client and a wrong secret take the same steps and get the same answer; which of them it was, the log says. Ids
-//! are no secret: one that is not known here is looked for in the database, too, which takes longer.
+//! A client authenticates as its definition says ([`Client::authenticates_by`]) and in no other way: by its ID alone,
+//! by its secret in the header (Basic) or in the body, by a signed assertion (RFC 7523), or, for a workload, by the
+//! token of its platform. Never by two methods at once. An unknown client and a wrong secret take the same steps and
+//! get the same answer; the log says which it was. Client IDs are not secret: an ID that is not in memory is also
+//! looked up in the database, which takes longer.
 
 mod assertion;
 mod federated;
@@ -23,7 +24,7 @@ use crate::web::cors::hold_to_its_pages;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
 
-/// A client that proved who it is (or, being public, said so).
+/// A client that has authenticated (or, if it is public, has identified itself).
 #[derive(Clone, Debug)]
 #[must_use = "what is done next is done for this client"]
 pub struct AuthenticatedClient(Arc<Client>);
@@ -35,15 +36,15 @@ impl std::ops::Deref for AuthenticatedClient {
     }
 }
 
-/// Authenticates the client of a request: one that is known by now.
+/// Authenticates the client of a request, where the client must already be known.
 pub async fn authenticate(room: &Oidc, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient, Failure> {
     let presented = presented::read(headers, form)?;
     let known = room.registration.known(&presented.id).await?;
     prove(room, headers, &presented, known).await
 }
 
-/// As [`authenticate`], where a client may first appear: one that is the address of its document is read, as often as somebody
-/// of this network may make us.
+/// As [`authenticate`], for endpoints where a client may first appear: if its ID is the address of a metadata document,
+/// the document is fetched, within the limits of the caller's network.
 pub async fn authenticate_newcomer(
     room: &Oidc,
     headers: &HeaderMap,
@@ -73,7 +74,7 @@ async fn prove(
     Ok(AuthenticatedClient(client))
 }
 
-/// As [`authenticate`], for the endpoints that are for confidential clients only.
+/// As [`authenticate`], for endpoints that only confidential clients may use.
 pub async fn authenticate_confidential(
     room: &Oidc,
     headers: &HeaderMap,
@@ -86,14 +87,14 @@ pub async fn authenticate_confidential(
     }
 }
 
-/// The client, if it presented what its method asks for. An assertion or a token is only known to be its method here, not yet
-/// good.
+/// Returns the client if it used its registered authentication method. A secret is verified here; an assertion or a
+/// token is only found to be the right method, and is verified later.
 fn recognise(presented: &Presented, client: Option<Arc<Client>>, now: Time) -> Result<Arc<Client>, &'static str> {
     let secret = match &presented.proof {
         Proof::Basic(secret) | Proof::Post(secret) => secret.expose().as_str(),
         Proof::Nothing | Proof::Assertion(_) | Proof::Federated(_) => "",
     };
-    // The digest is made and compared in any case, so that an unknown client takes as long as a wrong secret.
+    // The digest is always computed and compared, so that an unknown client takes as long as a wrong secret.
     let digest = TokenDigest::of(secret);
     let matches = |stored: Option<TokenDigest>| {
         let is_equal = stored.unwrap_or(TokenDigest::of("")).matches(&digest);

@@ -1,4 +1,4 @@
-//! What a request presents as its client's authentication, before any of it is believed.
+//! What a request presents to authenticate its client, before any of it is verified.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use base64::Engine as _;
@@ -10,31 +10,31 @@ use crate::tokens::verifier;
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
 
-/// `client_assertion_type` of the assertions we take (RFC 7523 §2.2).
+/// The `client_assertion_type` of the assertions that are accepted (RFC 7523 §2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// A named client and what it shows.
+/// The client that the request names, and its proof.
 pub(super) struct Presented {
     pub(super) id: String,
     pub(super) proof: Proof,
 }
 
-/// What it shows.
+/// The proof that is presented.
 pub(super) enum Proof {
-    /// Its name alone.
+    /// Only the client ID.
     Nothing,
     /// A secret in the `Authorization` header.
     Basic(Secret<String>),
     /// A secret in the body.
     Post(Secret<String>),
-    /// A signed assertion of its own.
+    /// A JWT signed by the client itself.
     Assertion(String),
-    /// A token of another issuer, which says what workload it is.
+    /// A token of another issuer, which names the workload.
     Federated(String),
 }
 
 impl Proof {
-    /// Whether it is the client's way to authenticate.
+    /// Whether the client is registered for this authentication method.
     pub(super) fn is_way_of(&self, client: &Client) -> bool {
         let method = match self {
             Self::Nothing => AuthMethod::None,
@@ -47,7 +47,7 @@ impl Proof {
     }
 }
 
-/// Reads a request. Two methods at once are refused, whatever they are worth.
+/// Reads a request. Two methods at once are refused, whether or not they are valid.
 pub(super) fn read(headers: &HeaderMap, form: &Form) -> Result<Presented, Failure> {
     let basic = basic(headers)?;
     let (secret, assertion) = (form.find("client_secret"), assertion(form)?);
@@ -58,7 +58,8 @@ pub(super) fn read(headers: &HeaderMap, form: &Form) -> Result<Presented, Failur
     let named = form.find("client_id").map(ToOwned::to_owned);
     if let Some(presented) = basic.or(assertion) {
         return match (named, presented.proof) {
-            // What a client signs itself has its id as iss (RFC 7523 §3); of anybody else's token, client_id says whose it is.
+            // An assertion that the client signed has its ID as `iss` (RFC 7523 §3). For any other token, `client_id`
+            // says whose it is.
             (Some(id), Proof::Assertion(token)) if id != presented.id => {
                 Ok(Presented { id, proof: Proof::Federated(token) })
             }
@@ -95,8 +96,8 @@ fn assertion(form: &Form) -> Result<Option<Presented>, Failure> {
     Ok(Some(Presented { id, proof: Proof::Assertion(token.to_owned()) }))
 }
 
-/// `Authorization: Basic`, both parts form-encoded before they were joined (RFC 6749 §2.3.1). Without a secret it says who
-/// asks and nothing more: some libraries send public clients so.
+/// `Authorization: Basic`, both parts form-encoded before they were joined (RFC 6749 §2.3.1). Without a secret, it only
+/// names the client: some libraries do this for public clients.
 fn basic(headers: &HeaderMap) -> Result<Option<Presented>, Failure> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else { return Ok(None) };

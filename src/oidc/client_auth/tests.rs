@@ -58,7 +58,7 @@ fn encode(text: &str) -> String {
     format!("Basic {}", STANDARD.encode(text))
 }
 
-/// The form of an assertion that names this issuer.
+/// Something in the form of an assertion with this issuer.
 fn signed(issuer: &str) -> String {
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let claims = format!("{{\"iss\":\"{issuer}\"}}");

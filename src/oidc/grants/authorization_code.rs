@@ -1,7 +1,7 @@
-//! The code grant (RFC 6749 §4.1.3): one look-up, a pure decision, one statement that uses the code up.
+//! The authorization code grant (RFC 6749 §4.1.3): one look-up, a pure decision, one statement that uses the code up.
 //!
-//! What must always hold: a code gives once, and a try by somebody else, or without its key, verifier or redirect URI, uses it
-//! up; a second one revokes what the first gave, and nothing else.
+//! What must always hold: a code can be exchanged once; an attempt by another client, or without its key, verifier or
+//! redirect URI, uses it up; a second exchange revokes what the first one issued, and nothing else.
 
 use diesel::PgConnection;
 use serde_json::{Map, Value, json};
@@ -22,48 +22,48 @@ use crate::tokens::dpop::Jkt;
 use crate::tokens::{Grant, MintError, RefreshSeed, TokenSet};
 use crate::web::error::{Failure, Kind};
 
-/// What a client sends.
+/// The parameters of the request.
 pub struct Asked<'a> {
     /// The code.
     pub code: &'a str,
-    /// The redirect URI, once more.
+    /// The redirect URI of the authorization request, repeated.
     pub redirect_uri: Option<&'a str>,
     /// The PKCE verifier.
     pub verifier: Option<&'a str>,
-    /// Resources, if fewer than were allowed (RFC 8707 §2.2).
+    /// Resources, if fewer than were granted (RFC 8707 §2.2).
     pub resources: &'a [&'a str],
     /// The DPoP key that the request proves.
     pub key: Option<&'a Jkt>,
 }
 
-/// Why a code gave nothing.
+/// Why a code was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum CodeError {
-    /// No code of ours, or one of which nothing is left.
+    /// Not a code of ours, or nothing is left of it in the database.
     #[error("no such code")]
     Unknown,
-    /// Not for this caller; it is burnt now.
+    /// Not for this caller; the code is used up now.
     #[error(transparent)]
     Refused(#[from] CodeRefusal),
-    /// Bound to a key that the request does not prove (RFC 9449 §10); it is burnt now.
+    /// Bound to a key that the request does not prove (RFC 9449 §10); the code is used up now.
     #[error("the code is bound to another DPoP key")]
     OtherKey,
-    /// Presented before: what it gave is revoked now.
+    /// Used before: what it issued is revoked now.
     #[error("a used code was presented again; what it gave is revoked")]
     Replayed,
     /// The session or the person is gone, or may not use the client.
     #[error("the session has ended, or the account may not use this client")]
     Ended,
-    /// A resource that was not allowed.
+    /// A resource that was not granted.
     #[error("a resource was not among those allowed")]
     Target,
-    /// The grant is not the client's.
+    /// The client may not use this grant.
     #[error("this client may not use authorization codes")]
     NotAllowed,
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Mint(#[from] MintError),
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -96,7 +96,7 @@ pub async fn redeem(
     exchange.run().await?.tokens(room, client, asked.key, exchange.now)
 }
 
-/// One try of a code, with all that decides about it.
+/// One attempt to exchange a code, with everything that decides it.
 struct Exchange<'a> {
     room: &'a Oidc,
     client: &'a AuthenticatedClient,
@@ -110,10 +110,10 @@ struct Exchange<'a> {
 struct Redeemed {
     found: FoundCode,
     audience: Vec<String>,
-    /// The session that the tokens live with.
+    /// The session whose lifetime the tokens share.
     session: SessionId,
     seed: Option<RefreshSeed>,
-    /// Of the person, where the ID token tells them.
+    /// The person's groups, if the ID token contains them.
     groups: Vec<String>,
     /// What hooks added to the session.
     hook_claims: Map<String, Value>,
@@ -139,7 +139,7 @@ impl Exchange<'_> {
         self.room.db.ask(FindCode { digest: self.digest }).await?.ok_or(CodeError::Unknown)
     }
 
-    /// Whether the request proves the key that the code is bound to, if it is to one.
+    /// Whether the request proves the key that the code is bound to, if it is bound to one.
     fn proves_key_of(&self, found: &FoundCode) -> bool {
         let bound = found.code.grant.dpop_jkt.as_deref();
         bound.is_none_or(|bound| self.asked.key.is_some_and(|key| key.as_str() == bound))
@@ -155,7 +155,7 @@ impl Exchange<'_> {
         let (mint, client, grant) = (&self.room.mint, self.client, &found.code.grant);
         let audience = narrowed_audience(self.room, client, &grant.resources, self.asked.resources)
             .map_err(|_| CodeError::Target)?;
-        // What the client lost since is not given any more.
+        // The client does not get what it has lost since.
         if !self.room.may_use(client, found.user.id).await? || client.grant_scopes(Some(&grant.scopes)).is_err() {
             return Err(CodeError::Ended);
         }
@@ -170,7 +170,7 @@ impl Exchange<'_> {
         Ok(Redeemed { found, audience, session, seed, groups, hook_claims })
     }
 
-    /// Decides ids and keys before anything is written.
+    /// Decides IDs and keys before anything is written.
     fn plan(&self, found: &FoundCode) -> Result<(Redemption, Option<RefreshSeed>), CodeError> {
         let (client, grant, now) = (self.client, &found.code.grant, self.now);
         let holder = (&**client, self.asked.key);
@@ -188,8 +188,8 @@ impl Exchange<'_> {
             amr: grant.amr.clone(),
             credential_class: grant.credential_class.clone(),
             auth_time: grant.auth_time,
-            // It was noted when the code was given; and is noted again for whoever may have left a group of the client's since, and come
-            // back.
+            // This was recorded when the code was issued. It is recorded again for a person who may since have left one
+            // of the client's groups and come back.
             tells_client: !client.definition.allowed_groups.is_empty() && grant.scopes.contains("openid"),
             now,
             event: Event {
@@ -201,7 +201,7 @@ impl Exchange<'_> {
         Ok((redemption, seed))
     }
 
-    /// The statement changed nothing: another caller was first, or something ended in between.
+    /// Why the statement changed nothing: another request was first, or something ended in between.
     async fn why_not(&self) -> Result<Redeemed, CodeError> {
         let found = self.find().await?;
         if found.code.used { self.replayed(&found).await } else { Err(CodeError::Ended) }
@@ -213,7 +213,8 @@ impl Exchange<'_> {
         self.end(found.code.grant_id, event).await
     }
 
-    /// A used code is kept as long as its access tokens can live; what can be refreshed is known by the code itself.
+    /// A used code is kept as long as its access tokens can live. After that, its refresh tokens are still found by the
+    /// code itself.
     async fn forgotten(&self) -> Result<Redeemed, CodeError> {
         let (grant_id, now) = (grant_of(&self.digest), self.now);
         let given = self.room.db.run(move |conn| refresh_tokens::find(conn, grant_id, now)).await?;
@@ -228,14 +229,14 @@ impl Exchange<'_> {
         self.end(grant_id, event).await
     }
 
-    /// Ends what a code gave, because it came again.
+    /// Revokes what a code issued, because the code was used again.
     async fn end(&self, grant_id: FamilyId, event: Event) -> Result<Redeemed, CodeError> {
         let now = self.now;
         let event = Event { detail: json!({ "revoked": "grant" }), ..event };
         metrics::counter!("passmint_code_replays_total").increment(1);
         let revoke = move |conn: &mut PgConnection| {
             let ended = refresh_tokens::revoke(conn, grant_id, None, "its code was replayed", now)?;
-            // A client that may not refresh has no family; its access tokens know the grant all the same.
+            // A client that may not refresh has no family, but its access tokens name the grant all the same.
             let refused = revoked_tokens::insert(conn, Id::uuid(grant_id), now + chrono::Duration::days(1))?;
             refresh_tokens::revoke_descendants(conn, grant_id, now)?;
             if ended || refused { audit::insert(conn, &event) } else { Ok(()) }

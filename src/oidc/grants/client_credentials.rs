@@ -1,7 +1,8 @@
-//! A client for itself, without a person (RFC 6749 §4.4): one check of its settings, one signature, no row.
+//! The client credentials grant: a client acts for itself, without a person (RFC 6749 §4.4). It needs one check of the
+//! client's settings and one signature, and writes no row.
 //!
-//! There is no session and no refresh token: the client asks again. The token's `sub` is the client's id, so places that are
-//! for people refuse it.
+//! There is no session and no refresh token: the client requests another token. The token's `sub` is the client's ID,
+//! so endpoints for people refuse it.
 
 use crate::domain::claims::PERSONAL_SCOPES;
 use crate::domain::client::{Client, GrantType};
@@ -13,7 +14,7 @@ use crate::tokens::dpop::Jkt;
 use crate::tokens::{ClientGrant, TokenSet};
 use crate::web::error::{Failure, Kind};
 
-/// Gives a client a token for itself, bound to a DPoP key where it proved one.
+/// Issues a client a token for itself, bound to a DPoP key if it proved one.
 pub fn grant(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -33,8 +34,8 @@ pub fn grant(
     room.mint.client_token(&grant, room.clock.now()).map_err(Failure::unavailable)
 }
 
-/// What was asked for, all of it, or everything that the client may have for this audience. Administration, and acting for
-/// people, are never given unasked.
+/// Exactly the requested scopes, or everything that the client may have for this audience. Administration scopes, and
+/// scopes to act for people, are never granted unless requested.
 fn granted(
     client: &Client,
     asked: Option<&Scopes>,
@@ -61,7 +62,7 @@ fn granted(
     Ok(scopes)
 }
 
-/// Custom tokens are of people too.
+/// Custom tokens are issued for people, too.
 fn is_personal(scope: &str) -> bool {
     PERSONAL_SCOPES.contains(&scope) || scope.starts_with("bridge:")
 }

@@ -1,8 +1,8 @@
-//! The device code grant (RFC 8628 §3.4): a device polls until a person elsewhere has answered.
+//! The device code grant (RFC 8628 §3.4): a device polls until a person has answered elsewhere.
 //!
-//! What must always hold: of any number of polls one gets tokens; a code is nothing to any client but its own; each poll
-//! that comes too soon makes the interval longer for good. Tokens live with the browser session that allowed them, unless
-//! `offline_access` was among what was allowed.
+//! What must always hold: of any number of polls, one gets tokens; a code is useless to any client but its own; each
+//! poll that comes too soon increases the interval permanently. Tokens share the lifetime of the browser session that
+//! allowed them, unless `offline_access` was granted.
 
 use super::refresh_token::narrowed_audience;
 use crate::clock::Time;
@@ -28,28 +28,28 @@ use crate::web::error::{Failure, Kind};
 /// Why a poll got no tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    /// The grant is not the client's.
+    /// The client may not use this grant.
     #[error("this client may not use device codes")]
     NotAllowed,
-    /// Not a device code of ours, or deleted by now.
+    /// Not a device code of ours, or already deleted.
     #[error("there is no such device code")]
     Unknown,
-    /// Another client's.
+    /// It belongs to another client.
     #[error("the device code belongs to another client")]
     OtherClient,
-    /// Tokens were given for it.
+    /// Tokens were already issued for it.
     #[error("the device code was used before")]
     Used,
-    /// Nobody has answered.
+    /// Nobody has answered yet.
     #[error("nobody has answered yet")]
     Pending,
-    /// It polls too often; how many seconds it must wait from now on.
+    /// It polls too often. The number of seconds that it must wait from now on.
     #[error("the device polls too often")]
     TooSoon(i32),
-    /// Its time is over.
+    /// It has expired.
     #[error("the device code has expired")]
     Expired,
-    /// The answer was no.
+    /// The person denied it.
     #[error("the person refused the device")]
     Denied,
     /// The session that allowed it has ended, or the account is disabled.
@@ -58,16 +58,16 @@ pub enum DeviceError {
     /// The person may not use the client (any more).
     #[error("the account may not use this client")]
     NotInGroup,
-    /// A resource that was not allowed.
+    /// A resource that was not granted.
     #[error("a resource was not among those allowed")]
     Target,
-    /// The client lost a scope meanwhile.
+    /// The client has lost a scope in the meantime.
     #[error("the client may not have these scopes any more")]
     Narrowed,
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Mint(#[from] MintError),
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -98,7 +98,7 @@ impl From<DeviceError> for Failure {
     }
 }
 
-/// An allowed device with the person who allowed it.
+/// A device that was allowed, with the person who allowed it.
 struct Allowed {
     digest: TokenDigest,
     device: StoredDevice,
@@ -113,14 +113,14 @@ struct Plan {
     seed: Option<RefreshSeed>,
 }
 
-/// What the tokens carry beside the allowance itself.
+/// What the tokens contain besides the grant itself.
 struct Given<'a> {
     audience: &'a [String],
     groups: &'a [String],
     key: Option<&'a Jkt>,
 }
 
-/// Answers a poll. `key` is the one that the device proved to hold (RFC 9449 §5).
+/// Answers a poll. `key` is the DPoP key that the device proved (RFC 9449 §5).
 pub async fn poll(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -148,7 +148,7 @@ pub async fn poll(
     issue(room, client, &allowed, &given, &plan, now)
 }
 
-/// Decides a poll under the row's lock, and notes it.
+/// Decides a poll under the row's lock, and records it.
 async fn look(
     room: &Oidc,
     client: &AuthenticatedClient,

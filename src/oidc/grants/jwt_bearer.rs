@@ -1,8 +1,9 @@
-//! A trusted issuer's token as a grant (RFC 7523 §2.1): the token is believed, its person found, and an access token given.
+//! A trusted issuer's token as a grant (RFC 7523 §2.1): the token is verified, its person found, and an access token
+//! issued.
 //!
-//! What must always hold: the token is for us alone, lives for five minutes at most and counts once, unless it is an identity
-//! assertion (ID-JAG), which its client may bring again until it ends; only the clients that the trust lists may bring it; there
-//! is no refresh token, because the issuer is asked again.
+//! What must always hold: the token is intended for this server alone, lives for at most five minutes and counts once,
+//! except for an identity assertion (ID-JAG), which its client may present again until it expires; only the clients
+//! that the trust lists may present it; there is no refresh token, because the issuer is asked again.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,10 +27,10 @@ use crate::tokens::verifier::Refusal;
 use crate::tokens::{MintError, TokenSet};
 use crate::web::error::{Failure, Kind};
 
-/// Longest life of an assertion, in seconds (RFC 7523 §3 leaves it to us).
+/// Maximum lifetime of an assertion, in seconds (RFC 7523 §3 leaves it to the server).
 const MAX_LIFE: i64 = 300;
 
-/// What a client sends.
+/// The parameters of the request.
 pub struct Asked<'a> {
     /// The token.
     pub assertion: &'a str,
@@ -41,40 +42,40 @@ pub struct Asked<'a> {
     pub key: Option<&'a Jkt>,
 }
 
-/// Why it gave nothing.
+/// Why the grant was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BearerError {
-    /// The grant is not the client's.
+    /// The client may not use this grant.
     #[error("this client may not use assertions as grants")]
     NotAllowed,
-    /// Not believed.
+    /// The token is not valid.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// The trust does not name the client.
+    /// The trust does not list the client.
     #[error("the tokens of this issuer are not taken of this client")]
     Client,
-    /// It lives too long, has no id, or is for others beside us.
+    /// It lives too long, has no ID, or has further audiences.
     #[error("the assertion {0}")]
     Form(&'static str),
-    /// It means nobody, or was used before.
+    /// It identifies nobody, or was used before.
     #[error(transparent)]
     NotArrived(#[from] NotArrived),
-    /// A scope that is not given.
+    /// A scope that is not granted.
     #[error("a scope is not given for tokens of this issuer")]
     Scope,
-    /// A resource that is not the client's.
+    /// A resource that the client may not request.
     #[error("a resource is not among those of the client")]
     Target,
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Mint(#[from] MintError),
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
 impl BearerError {
-    /// Whether the assertion was no good, other than being over: what somebody who guesses gets.
+    /// Whether the assertion itself was bad, for a reason other than expiry: what somebody who guesses gets.
     pub const fn is_in_vain(&self) -> bool {
         match self {
             Self::Trust(error) => error.is_in_vain(),
@@ -105,7 +106,7 @@ impl From<BearerError> for Failure {
     }
 }
 
-/// Gives an access token for an assertion.
+/// Issues an access token for an assertion.
 ///
 /// # Errors
 /// [`BearerError`].
@@ -127,14 +128,14 @@ pub async fn grant(
     }
     let (act, may_act) = acting(&believed, client, room.mint.issuer())?;
     let once = check_form(&believed, now)?;
-    // An identity assertion may be brought again until it ends: it is bound to its client.
+    // An identity assertion may be presented again until it expires: it is bound to its client.
     let once = (!is_identity).then_some(once);
 
     let audience = audience(room, client, &believed, asked.resources)?;
     let allowed = allowed(client, issuer, &believed, is_identity)?;
     let scopes = granted(room, &allowed, asked.scope, &audience)?;
     let life = room.mint.access_life(client);
-    // The assertion counts once, and is not used up in vain.
+    // The assertion counts once, so nothing may fail after it is used up.
     room.mint.ready(client, &scopes, &audience)?;
     let auth_time = believed.signed_in_at();
     let session = ForeignSession {
@@ -173,7 +174,7 @@ pub async fn grant(
     Ok(room.mint.exchanged_access(&exchange, now)?.with_refresh(None))
 }
 
-/// The scopes that such a grant may give this client; an identity assertion says itself which.
+/// The scopes that this grant may give the client. An identity assertion states its own.
 fn allowed(
     client: &AuthenticatedClient,
     issuer: &TrustedIssuer,
@@ -188,7 +189,7 @@ fn allowed(
     Ok(allowed.granted_by(&told))
 }
 
-/// What an assertion must be beside what is believed of its issuer; gives its id, and from when on it is too old.
+/// Checks what an assertion must satisfy beyond being valid. Returns its ID, and the time from which it is too old.
 fn check_form(believed: &Believed<'_>, now: Time) -> Result<(String, Time), BearerError> {
     let (Some(iat), Some(exp)) = (believed.seconds("iat"), believed.seconds("exp")) else {
         return Err(BearerError::Form("has no iat"));
@@ -197,14 +198,15 @@ fn check_form(believed: &Believed<'_>, now: Time) -> Result<(String, Time), Bear
     if exp - iat > MAX_LIFE || exp - now.timestamp() > MAX_LIFE + leeway {
         return Err(BearerError::Form("lives too long"));
     }
-    // One that another server could use as well is one that another server could have been given (rfc7523bis).
+    // If the assertion were also accepted by another server, that server could have received it and sent it here
+    // (rfc7523bis).
     if believed.audience().len() != 1 {
         return Err(BearerError::Form("is for others beside this server"));
     }
     believed.id(now).ok_or(BearerError::Form("has no jti"))
 }
 
-/// The assertion, as a plain one or as an identity assertion, which names the client that may bring it.
+/// Verifies the assertion, as a plain one or as an identity assertion, which names the client that may present it.
 async fn believed<'a>(
     room: &Oidc,
     issuer: &'a TrustedIssuer,
@@ -228,8 +230,8 @@ async fn believed<'a>(
     Ok((believed, true))
 }
 
-/// Who acts for the person already, which the token that is given says too; and who may, which must be this client where it is
-/// said (RFC 8693 §4.1, §4.4).
+/// The actors for the person so far, which the issued token repeats. If the assertion says who may act, this client
+/// must be among them (RFC 8693 §4.1, §4.4).
 fn acting(
     believed: &Believed<'_>,
     client: &AuthenticatedClient,
@@ -245,7 +247,7 @@ fn acting(
     Ok((act, may_act))
 }
 
-/// The resources asked for, all of them allowed to the client, and among those of an assertion that names some.
+/// The requested resources. All must be allowed for the client and, if the assertion names any, be among those.
 fn audience(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -255,7 +257,7 @@ fn audience(
     let told: Vec<&str> = match believed.claims.get("resource") {
         None => Vec::new(),
         Some(Value::String(one)) => vec![one],
-        // Of a list with anything else in it nobody knows what it allows.
+        // If a list contains anything but strings, it is unclear what it allows.
         Some(list) => Vec::<&str>::deserialize(list).map_err(|_| BearerError::Target)?,
     };
     let wanted = if asked.is_empty() { told.clone() } else { asked.to_vec() };
@@ -265,7 +267,7 @@ fn audience(
     room.mint.resources().audience(client, wanted, room.mint.issuer()).map_err(|_| BearerError::Target)
 }
 
-/// What was asked for, all of it, or everything that is allowed.
+/// Exactly the requested scopes, or everything that is allowed.
 fn granted(room: &Oidc, allowed: &Scopes, asked: Option<&Scopes>, audience: &[String]) -> Result<Scopes, BearerError> {
     let resources = room.mint.resources();
     let Some(asked) = asked else { return Ok(resources.effective(allowed, audience)) };

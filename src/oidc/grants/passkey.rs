@@ -1,5 +1,5 @@
-//! The passkey grant: the second call of a sign-in or a sign-up, made where the client authenticates. The same functions as
-//! verify.
+//! The passkey grant: the verify call of a sign-in or a sign-up, made at the token endpoint, where the client
+//! authenticates. It uses the same functions as verify.
 
 use crate::ceremony::CeremonyError;
 use crate::ceremony::binding::{Answer, SecondCall, Via};
@@ -12,7 +12,7 @@ use crate::tokens::TokenSet;
 use crate::tokens::dpop::Jkt;
 use crate::web::error::{Failure, Kind};
 
-/// Ends a ceremony that was begun for tokens of this client. With a `key` they are bound to it.
+/// Completes a ceremony that was begun for tokens of this client. If there is a `key`, the tokens are bound to it.
 pub async fn finish(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -21,8 +21,8 @@ pub async fn finish(
     provenance: &Provenance,
 ) -> Result<TokenSet, Failure> {
     client.may_use(GrantType::Passkey).map_err(CeremonyError::from)?;
-    // The client's server speaks for the browser here, so there is no `Origin` and no cookie of ours to compare; the
-    // browser's own origin is in the signed client data.
+    // The client's server calls instead of the browser, so there is no `Origin` and no cookie of ours to compare; the
+    // browser's origin is in the signed client data.
     let call = SecondCall {
         via: Via::TokenEndpoint(client),
         origin: None,

@@ -1,8 +1,8 @@
-//! Tokens that clients present in vain: counted for each client and issuer, and held off by network when they are too many.
+//! Bad tokens that clients present: counted for each client and issuer, and blocked by network if there are too many.
 //!
-//! What must always hold: who is held off learns nothing of any token, however good it is; a genuine token that is over, or
-//! cannot be used here, counts for nobody's guess; and nobody is held off for forgeries of our own tokens, which cost a
-//! verification and can be made by anybody.
+//! What must always hold: a blocked client learns nothing about any token, even a good one; a genuine token that has
+//! expired, or cannot be used here, does not count as a guess; and forgeries of our own tokens block nobody, because
+//! they cost one verification and anybody can make them.
 
 use crate::domain::client::Client;
 use crate::oidc::Oidc;
@@ -11,27 +11,27 @@ use crate::web::caller::Network;
 use crate::web::error::Failure;
 use crate::web::limits::Presenter;
 
-/// Our own tokens, among the names of issuers.
+/// Stands for this server among the names of issuers.
 const SELF: &str = "self";
 
-/// A client with a token of some issuer.
+/// A client that presents a token of some issuer.
 pub struct Presented<'a> {
     room: &'a Oidc,
     by: Presenter,
 }
 
 impl<'a> Presented<'a> {
-    /// Before the token is looked at.
+    /// Called before the token is examined.
     ///
     /// # Errors
-    /// `rate_limited` for a client that is held off.
+    /// `rate_limited` for a client that is blocked.
     pub fn begin(room: &'a Oidc, client: &Client, network: Network, token: &str) -> Result<Self, Failure> {
         let by = (client.id.clone(), issuer(room, token), network);
         room.limits.check_presenter(&by)?;
         Ok(Self { room, by })
     }
 
-    /// After it was refused, if it was for the token itself.
+    /// Called after a refusal. Counts it if the token itself was the reason.
     pub fn count_if(&self, in_vain: bool) {
         if !in_vain {
             return;
@@ -45,7 +45,7 @@ impl<'a> Presented<'a> {
     }
 }
 
-/// Our name for the issuer that a token names; what it names is anybody's word.
+/// Our configured name for the issuer that a token claims to come from: the claim itself is not trusted.
 fn issuer(room: &Oidc, token: &str) -> String {
     match verifier::claimed_issuer(token) {
         Ok(named) if named == room.mint.issuer() => SELF.to_owned(),

@@ -1,8 +1,8 @@
-//! Rotation: one use for each refresh token, one live leaf for each family (RFC 9700 §4.14.2). Clients under FAPI 2.0 keep
-//! their token, which only lives on.
+//! Refresh token rotation: each refresh token is used once, and each family has one live leaf (RFC 9700 §4.14.2).
+//! Clients under FAPI 2.0 keep their token, whose lifetime is extended instead.
 //!
-//! The usual case is one statement that rotates and tells the successor's end. Only when it changes nothing are the rows
-//! read and [`Family::decide`](crate::domain::refresh::Family::decide) asked why.
+//! The usual case is one statement that rotates and returns the expiry of the successor. Only if it changes nothing are
+//! the rows read and [`Family::decide`](crate::domain::refresh::Family::decide) asked for the reason.
 
 use serde_json::{Map, Value, json};
 
@@ -37,7 +37,7 @@ pub enum RefreshError {
     /// Not a refresh token of ours.
     #[error("not a refresh token of ours: {0}")]
     NotOurs(crate::tokens::verifier::Refusal),
-    /// Ours, but not to be honoured.
+    /// Ours, but not accepted.
     #[error(transparent)]
     Refused(#[from] RefreshRefusal),
     /// No such family: it ended long ago, or the database was restored.
@@ -55,22 +55,22 @@ pub enum RefreshError {
     /// Bound to a key that the request does not prove.
     #[error("the refresh token is bound to another DPoP key")]
     OtherKey,
-    /// A resource that was not allowed.
+    /// A resource that was not granted.
     #[error("a resource was not among those allowed")]
     Target,
-    /// The person may not use the client any more.
+    /// The person may no longer use the client.
     #[error("the person is not in a group that may use this client")]
     NotInGroup,
-    /// The exchange that the family came from would not be made today.
+    /// The exchange that the family came from would not be allowed today.
     #[error(transparent)]
     NotRenewed(NotRenewed),
-    /// The grant is not the client's.
+    /// The client may not use this grant.
     #[error("this client may not refresh")]
     NotAllowed,
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Mint(#[from] MintError),
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -102,7 +102,7 @@ fn invalid() -> Failure {
     Failure::new(Kind::InvalidGrant, "The refresh token is not valid, has expired, or was already used or revoked.")
 }
 
-/// A genuine token, opened.
+/// A genuine token, parsed.
 struct Presented {
     claims: RefreshClaims,
     family: FamilyId,
@@ -110,30 +110,30 @@ struct Presented {
     scopes: Scopes,
 }
 
-/// What the fresh access token is for.
+/// What the new access token is for.
 struct Wanted<'a> {
     scopes: Scopes,
-    /// Claims by name, but for those whose scope is not among the scopes any more.
+    /// Claims requested by name, except those whose scope is no longer granted.
     requested: RequestedClaims,
     audience: Vec<String>,
     key: Option<&'a Jkt>,
-    /// What the rule of the exchange gives today, where the family came from one.
+    /// What the exchange rule grants today, if the family came from an exchange.
     exchange: Option<Granted>,
 }
 
-/// What a client sends.
+/// The parameters of the request.
 pub struct Asked<'a> {
     /// The refresh token.
     pub token: &'a str,
-    /// Narrower scopes, if wanted.
+    /// Scopes, if fewer than were granted.
     pub scope: Option<&'a Scopes>,
-    /// Resources, if fewer than were allowed (RFC 8707 §2.2).
+    /// Resources, if fewer than were granted (RFC 8707 §2.2).
     pub resources: &'a [&'a str],
     /// The DPoP key that the request proves.
     pub key: Option<&'a Jkt>,
 }
 
-/// Rotates a refresh token and gives fresh tokens.
+/// Rotates a refresh token and issues new tokens.
 pub async fn refresh(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -146,8 +146,8 @@ pub async fn refresh(
     if presented.claims.client_id != client.id {
         return Err(RefreshRefusal::OtherClient.into());
     }
-    // Families of public clients are bound, and those of exchanges that proved a key; any other confidential client proves
-    // itself, and may change keys (RFC 9449 §5).
+    // Families of public clients are bound to a key, and so are those of exchanges that proved one. Any other
+    // confidential client authenticates itself, and may change keys (RFC 9449 §5).
     if let Some(bound) = &presented.claims.cnf
         && asked.key.is_none_or(|key| key.as_str() != bound.jkt)
     {
@@ -184,9 +184,9 @@ pub async fn refresh(
     issue(room, client, &presented, &wanted, (&user, &groups), &leaf, now)
 }
 
-/// The live token of a family, as far as it is needed to print it.
+/// The live token of a family, as far as needed to print it.
 struct Leaf {
-    /// The key it is signed with; none when it is the token that was presented, which its client has already.
+    /// The key it is signed with. `None` if it is the presented token, which the client already has.
     kid: Option<String>,
     issued_at: Time,
     expires_at: Time,
@@ -205,7 +205,7 @@ fn open(room: &Oidc, token: &str, now: Time) -> Result<Presented, RefreshError> 
     Ok(Presented { claims, family, session, scopes })
 }
 
-/// What the fresh access token is for. What the client lost since is left out.
+/// What the new access token is for. What the client has lost since is left out.
 fn narrowed<'a>(
     room: &Oidc,
     client: &Client,
@@ -221,15 +221,15 @@ fn narrowed<'a>(
     let resources = exchange.as_ref().map_or(&presented.claims.resources, |granted| &granted.audience);
     let audience = narrowed_audience(room, client, resources, asked.resources)?;
     let allowed = exchange.as_ref().map_or_else(|| scopes.clone(), |granted| scopes.granted_by(&granted.scopes));
-    // A token for one of several resources does not carry the others' scopes.
+    // A token for one of several resources does not carry the scopes of the others.
     let scopes = room.mint.resources().effective(&allowed.granted_by(&client.definition.scopes), &audience);
     let requested = presented.claims.claims.clone().within(&client.definition.scopes);
     let requested = requested.allowed_with(&presented.scopes, &scopes);
     Ok(Wanted { scopes, requested, audience, key: asked.key, exchange })
 }
 
-/// Whether the family's owner may use the client; looked up only where that is for the members of groups. The token does not
-/// tell whose it is: it names the person as the client knows them.
+/// Whether the family's owner may use the client; looked up only if the client is restricted to groups. The token does
+/// not identify the owner: it contains the `sub` that the client knows them by.
 async fn may_still_use(room: &Oidc, client: &AuthenticatedClient, family: FamilyId) -> Result<bool, StorageError> {
     if client.definition.allowed_groups.is_empty() {
         return Ok(true);
@@ -240,8 +240,8 @@ async fn may_still_use(room: &Oidc, client: &AuthenticatedClient, family: Family
     }
 }
 
-/// The resources asked for, all of them among those allowed; all allowed ones when none is named. Each must still be one that
-/// the client may ask for, and enabled.
+/// The requested resources, all of which must have been granted; all granted ones if none is named. Each must still be
+/// one that the client may request, and be enabled.
 pub(super) fn narrowed_audience(
     room: &Oidc,
     client: &Client,
@@ -280,7 +280,7 @@ fn rotation(
     }
 }
 
-/// The statement changed nothing: a late retry, a replay, or something ended.
+/// Why the statement changed nothing: a late retry, a replay, or something ended.
 async fn why_not(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -289,7 +289,7 @@ async fn why_not(
     origin: &Provenance,
 ) -> Result<(Leaf, User), RefreshError> {
     let family = presented.family;
-    // By the family's row: the token names the person as its client knows them.
+    // By the family's row: the token contains only the `sub` that its client knows the person by.
     let found = room.db.run(move |conn| refresh_tokens::find_with_user(conn, family, now)).await?;
     let Some((stored, user)) = found else { return Err(RefreshError::NoFamily) };
     let digest = TokenDigest::of(&presented.claims.jti);
@@ -298,8 +298,8 @@ async fn why_not(
             require_key(room, &stored.family.leaf_key, now).await?;
             Ok((leaf_of(stored), user))
         }
-        // Another server rotated it between our two statements and time stood still: as good as a repeat, but never
-        // looped for; the client asks again.
+        // Another server rotated it between our two statements at the same instant of the clock. This is equivalent to
+        // a repeat, but never retried in a loop; the client tries again.
         Decision::Rotate => Err(RefreshError::Storage(StorageError::NoConnection(None))),
         Decision::Refused(refusal) => Err(refusal.into()),
         Decision::Replayed => {
@@ -309,8 +309,8 @@ async fn why_not(
     }
 }
 
-/// A leaf whose key was revoked is dead, and asking again does not help. A key that is only not here yet is no refusal: the
-/// printing says so.
+/// Refuses a leaf whose key was revoked: it is dead, and trying again does not help. A key that is just not loaded here
+/// yet is no reason to refuse; printing the token reports that.
 async fn require_key(room: &Oidc, kid: &str, now: Time) -> Result<(), RefreshError> {
     if room.mint.keys().ring().signing_by_kid(&Use::Refresh, kid).is_some() {
         return Ok(());
@@ -349,7 +349,7 @@ async fn revoke_family(
     metrics::counter!("passmint_refresh_replays_total").increment(1);
     room.db
         .tx(move |conn| {
-            // Of many replays at once one revokes and writes the event.
+            // If a token is replayed several times at once, only one request revokes the family and writes the event.
             if refresh_tokens::revoke(conn, family, None, "replayed", now)? {
                 audit::insert(conn, &event)?;
             }
@@ -380,7 +380,7 @@ fn issue(
         user,
         groups,
         session: presented.session,
-        // Nobody tells of the end of a browser session that the tokens outlive.
+        // For tokens that outlive the browser session, nobody will announce its end.
         sid: (!leaf.offline).then_some(presented.session),
         grant_id: Some(presented.family),
         jkt: wanted.key.map(Jkt::as_str),
@@ -398,7 +398,7 @@ fn issue(
     Ok(room.mint.access_and_id(&grant, printed, now)?)
 }
 
-/// The fresh access token of an exchange: what the rule gives, and no ID token.
+/// The new access token of an exchange: what the rule grants, and no ID token.
 fn exchanged(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -407,7 +407,7 @@ fn exchanged(
     refresh_token: Option<String>,
     now: Time,
 ) -> Result<TokenSet, RefreshError> {
-    // An exchange for a token of ours gave none of what hooks added to the person's own session.
+    // An exchange of one of our own tokens carried none of the claims that hooks added to the person's own session.
     let origin = presented.claims.exchange.as_deref();
     let is_foreign = origin.is_some_and(|origin| origin.issuer != Issuer::Own);
     let none = Map::new();

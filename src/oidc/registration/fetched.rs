@@ -1,4 +1,4 @@
-//! What a client refers to, fetched at its registration.
+//! What a client refers to, fetched when it registers.
 
 use serde_json::{Map, Value};
 
@@ -7,15 +7,15 @@ use crate::domain::client::ClientDefinition;
 use crate::web::error::{Failure, Kind};
 
 impl Registration {
-    /// The client that these members ask for, without a logo that we would never fetch.
+    /// The client that these members describe, without a logo that would never be fetched.
     pub(super) fn definition(&self, members: &Map<String, Value>) -> Result<ClientDefinition, Failure> {
         let mut definition = metadata::read(members, &self.policy)?;
         definition.logo_uri = definition.logo_uri.take().filter(|uri| self.outbound.may_reach(uri));
         Ok(definition)
     }
 
-    /// Refuses a client with an address that we would fetch or send to and never reach: it could not work, and would only learn
-    /// so later. What a name stands for is judged when it is used.
+    /// Refuses a client with an address that this server would call but can never reach: the client could not work, and
+    /// would only find out later. Which network address a name resolves to is checked when it is used.
     pub(super) fn check_reach(&self, definition: &ClientDefinition) -> Result<(), Failure> {
         let single = [
             ("jwks_uri", &definition.jwks_uri),
@@ -32,8 +32,8 @@ impl Registration {
         Err(Failure::new(Kind::InvalidClientMetadata, detail))
     }
 
-    /// Refuses a client whose sector document does not list all its redirect URIs (OpenID Connect Registration §5): it would
-    /// learn the pairwise subjects of somebody else's people.
+    /// Refuses a client whose sector identifier document does not list all its redirect URIs (OpenID Connect
+    /// Registration §5): it would learn the pairwise subjects of another sector.
     pub(super) async fn check_sector(&self, definition: &ClientDefinition) -> Result<(), Failure> {
         let Some(uri) = &definition.sector_identifier_uri else { return Ok(()) };
         let refused = |what: &'static str| Failure::new(Kind::InvalidClientMetadata, what);

@@ -1,4 +1,5 @@
-//! `GET`, `PUT` and `DELETE /oauth/register/{id}` (RFC 7592): a client that registered itself sees and changes itself.
+//! `GET`, `PUT` and `DELETE /oauth/register/{id}` (RFC 7592): a client that registered itself reads and changes its
+//! registration.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use diesel::{Connection as _, PgConnection};
@@ -19,10 +20,10 @@ use crate::web::error::{Failure, Kind};
 use crate::web::limits::{Class, Limits};
 use crate::web::refusal::Refusal;
 
-/// Shows a client what is registered of it. Its secret is not stored, so it is not shown again.
+/// Returns the registration of a client. The client secret is not stored in plain text and is not returned again.
 #[utoipa::path(get, path = "/oauth/register/{id}", tag = "OAuth", params(("id" = String, Path)),
-    responses((status = 200, description = "What is registered"), (status = 401, description = "`invalid_token`"),
-        (status = 404, description = "`invalid_request`: registration is off")))]
+    responses((status = 200, description = "The registered metadata"), (status = 401, description = "`invalid_token`"),
+        (status = 404, description = "`invalid_request`: dynamic registration is disabled")))]
 pub async fn read(
     request: HttpRequest,
     room: Room,
@@ -40,13 +41,15 @@ pub async fn read(
     Ok(HttpResponse::Ok().json(told.document(&room.issuer)))
 }
 
-/// Replaces what is registered of a client; what is left out gets its default. The client gets a new
-/// `registration_access_token`, and the one it used is worth nothing any more.
+/// Replaces the registration of a client.
+///
+/// Omitted members are reset to their defaults. The response contains a new `registration_access_token`; the previous
+/// one is no longer valid.
 #[utoipa::path(put, path = "/oauth/register/{id}", tag = "OAuth", params(("id" = String, Path)),
-    request_body(content = Object, content_type = "application/json", description = "All metadata, with `client_id`"),
-    responses((status = 200, description = "What is registered now"),
+    request_body(content = Object, content_type = "application/json", description = "The complete client metadata, including `client_id`"),
+    responses((status = 200, description = "The registered metadata"),
         (status = 400, description = "`invalid_redirect_uri`, `invalid_client_metadata`"), (status = 401, description = "`invalid_token`"),
-        (status = 404, description = "`invalid_request`: registration is off")))]
+        (status = 404, description = "`invalid_request`: dynamic registration is disabled")))]
 pub async fn update(
     request: HttpRequest,
     room: Room,
@@ -70,10 +73,10 @@ pub async fn update(
     Ok(HttpResponse::Ok().json(told.document(&room.issuer)))
 }
 
-/// Deletes a client with everything that was given to it.
+/// Deletes a client, and everything that was issued to it.
 #[utoipa::path(delete, path = "/oauth/register/{id}", tag = "OAuth", params(("id" = String, Path)),
     responses((status = 204), (status = 401, description = "`invalid_token`"),
-        (status = 404, description = "`invalid_request`: registration is off")))]
+        (status = 404, description = "`invalid_request`: dynamic registration is disabled")))]
 pub async fn remove(
     request: HttpRequest,
     room: Room,
@@ -105,7 +108,7 @@ fn own_token(request: &HttpRequest) -> Result<PlainToken, Failure> {
     presented.and_then(|text| PlainToken::parse(TokenKind::Registration, text)).ok_or_else(refused)
 }
 
-/// A client that registered itself and is not disabled, by its own token.
+/// The record of a client that registered itself and is not disabled, if this is its registration access token.
 fn owned(record: Option<ClientRecord>, token: &TokenDigest) -> Result<ClientRecord, Failure> {
     record
         .filter(|record| record.source == Source::Registration && record.disabled_at.is_none())
@@ -113,7 +116,7 @@ fn owned(record: Option<ClientRecord>, token: &TokenDigest) -> Result<ClientReco
         .ok_or_else(refused)
 }
 
-/// What only the server says (RFC 7592 §2.2), and which client is meant.
+/// Refuses members that only the server sets (RFC 7592 §2.2), and a wrong `client_id`.
 fn check_own_members(members: &Map<String, Value>, id: &str) -> Result<(), Failure> {
     let wrong = |what: &'static str| Err(Failure::new(Kind::InvalidClientMetadata, what));
     if members.get("client_id").and_then(Value::as_str) != Some(id) {
@@ -163,7 +166,8 @@ impl Registration {
     }
 }
 
-/// A secret for a client that has none and now wants one; none for one that wants none any more.
+/// Creates a secret for a client that has none and now needs one, and deletes the secret of a client that no longer
+/// needs it.
 fn other_secret(
     conn: &mut PgConnection,
     old: &ClientRecord,

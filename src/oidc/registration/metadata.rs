@@ -1,8 +1,8 @@
-//! From the words of registration (RFC 7591 §2 and its registry) to our own, and back.
+//! Converts the metadata of registration (RFC 7591 §2 and its registry) to our own definition, and back.
 //!
-//! Members we do not know are disregarded (§2), what the policy does not allow is left out and the answer says what was
-//! registered (§3.2.1). So is what only people would follow and cannot be used: it costs nobody their registration. To add a
-//! member: its line in [`read`] and in [`write`](fn@write).
+//! Unknown members are ignored (§2). What the policy does not allow is left out, and the response shows what was
+//! registered (§3.2.1). Unusable links that only people would follow are left out too, so that they do not prevent a
+//! registration. To add a member: its line in [`read`] and in [`write`](fn@write).
 
 use std::collections::BTreeSet;
 
@@ -17,30 +17,30 @@ use crate::web::error::{Failure, Kind};
 
 /// `grant_type` of the device flow (RFC 8628 §3.4).
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-/// Algorithms of signed request objects that clients may fix.
+/// The signing algorithms of request objects that a client may register.
 const REQUEST_ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
 
-/// What clients that came by themselves may have.
+/// What self-registered clients may have.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Who may register.
     pub mode: RegistrationMode,
-    /// The grants, never those that an operator must give: passkey, token exchange, assertions.
+    /// The grants. Never those that an operator must give: passkey, token exchange, assertions.
     pub grants: Vec<GrantType>,
-    /// The scopes, never those of administration.
+    /// The scopes. Never those of administration.
     pub scopes: Scopes,
-    /// The APIs that tokens may be asked for.
+    /// The APIs for which they may request tokens.
     pub audiences: Vec<String>,
-    /// Most clients.
+    /// The maximum number of self-registered clients.
     pub max_clients: i64,
-    /// Whether clients are read from documents.
+    /// Whether clients are read from metadata documents.
     pub metadata_documents: bool,
-    /// What we sign with, as discovery says it: nobody makes us need a key that is not there.
+    /// The signing algorithms that discovery lists. A registration cannot require a key that does not exist.
     pub algorithms: Vec<&'static str>,
 }
 
 impl Policy {
-    /// As configured.
+    /// The policy of the configuration.
     pub fn of(config: &config::Registration, algorithms: &[Algorithm]) -> Self {
         let domain = |grant: &config::Grant| serde_json::from_value(grant.as_str().into()).ok();
         let allowed =
@@ -66,7 +66,7 @@ fn wrong(member: &str, what: &str) -> Failure {
 struct Members<'a>(&'a Map<String, Value>);
 
 impl Members<'_> {
-    /// Null counts as left out.
+    /// Null counts as absent.
     fn find(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
@@ -79,7 +79,7 @@ impl Members<'_> {
         }
     }
 
-    /// An address of the app's: https, and nothing else. An empty one counts as left out.
+    /// An https URL of the app. An empty one counts as absent.
     fn address(&self, name: &str) -> Result<Option<String>, Failure> {
         let text = self.text(name)?.filter(|text| !text.is_empty());
         if text.as_deref().is_some_and(|text| !text.starts_with("https://")) {
@@ -88,7 +88,7 @@ impl Members<'_> {
         Ok(text)
     }
 
-    /// An address for people, if it can be used.
+    /// A link for people, if it is usable.
     fn link(&self, name: &str) -> Option<String> {
         let text = self.find(name)?.as_str()?;
         (text.starts_with("https://") && fields::web_address(text).is_ok()).then(|| text.to_owned())
@@ -132,8 +132,8 @@ impl Members<'_> {
     }
 }
 
-/// The client that a registration asks for, as far as the policy allows it. Its rules are checked afterwards, by
-/// [`Rules`](crate::clients::rules::Rules).
+/// The client that a registration describes, as far as the policy allows. [`Rules`](crate::clients::rules::Rules) are
+/// checked afterwards.
 pub fn read(members: &Map<String, Value>, policy: &Policy) -> Result<ClientDefinition, Failure> {
     let members = Members(members);
     if members.find("software_statement").is_some() {
@@ -187,8 +187,9 @@ pub fn read(members: &Map<String, Value>, policy: &Policy) -> Result<ClientDefin
     })
 }
 
-/// A definition that came anew, with what only operators set kept as they set it: nobody frees themselves of it. A client that
-/// they made the workload of a platform goes on authenticating by the platform's tokens, whatever it asks for.
+/// A new definition, with the settings that only operators make taken from the old one: no client can lift its own
+/// restrictions. A client that operators made the workload of a platform continues to authenticate with the platform's
+/// tokens, whatever it asks for.
 pub fn with_settings_of_operators(new: ClientDefinition, old: &ClientDefinition) -> ClientDefinition {
     let authenticated = if old.federated.is_empty() { &new } else { old };
     ClientDefinition {
@@ -270,7 +271,7 @@ fn name(members: &Members<'_>, redirect_uris: &[String]) -> Result<String, Failu
     Ok(name.chars().take(fields::LONGEST_NAME).collect())
 }
 
-/// Those of the contacts that may be e-mail addresses, or others that people write to.
+/// Those of the contacts that may be e-mail addresses, or other addresses that people write to.
 fn contacts(members: &Members<'_>) -> Vec<String> {
     let listed = members.find("contacts").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let mut contacts: Vec<String> = Vec::new();
@@ -282,7 +283,7 @@ fn contacts(members: &Members<'_>) -> Vec<String> {
     contacts
 }
 
-/// The origins that pages of a browser app run on: those of its redirect URIs.
+/// The origins that the pages of a browser app run on, derived from its redirect URIs.
 fn origins(redirect_uris: &[String]) -> Vec<String> {
     let mut origins: Vec<String> = redirect_uris
         .iter()
@@ -298,7 +299,7 @@ fn scopes(members: &Members<'_>, policy: &Policy) -> Result<Scopes, Failure> {
     let Some(asked) = members.text("scope")? else { return Ok(policy.scopes.clone()) };
     let asked = Scopes::parse(&asked).map_err(|error| wrong("scope", &error.to_string()))?;
     let granted: Scopes = asked.iter().filter(|scope| policy.scopes.contains(scope)).collect();
-    // Names of another server's scopes tell as little as none at all; the answer says what was registered.
+    // If only scopes of another server were named, this counts as naming none; the response shows what was registered.
     Ok(if granted.is_empty() && !asked.is_empty() { policy.scopes.clone() } else { granted })
 }
 
@@ -319,7 +320,7 @@ fn subject_type(members: &Members<'_>) -> Result<SubjectType, Failure> {
     }
 }
 
-/// What is registered, in the words of registration (RFC 7591 §3.2.1).
+/// The registered metadata (RFC 7591 §3.2.1).
 pub fn write(definition: &ClientDefinition) -> Map<String, Value> {
     let grants: Vec<&str> = definition.grants.iter().map(|grant| grant_type(*grant)).collect();
     let by_code = definition.grants.contains(&GrantType::AuthorizationCode);
@@ -370,7 +371,7 @@ pub fn write(definition: &ClientDefinition) -> Map<String, Value> {
     ] {
         put(name, json!(switch));
     }
-    // Every ID token of ours says when the person signed in.
+    // Every ID token of ours contains the time of the sign-in.
     put("require_auth_time", json!(true));
     all
 }

@@ -1,9 +1,9 @@
-//! Clients whose id is the address of a document that describes them (draft-ietf-oauth-client-id-metadata-document; MCP
-//! clients use it).
+//! Clients whose ID is the URL of a metadata document that describes them
+//! (draft-ietf-oauth-client-id-metadata-document; used by MCP clients).
 //!
-//! The document is fetched through the outbound client, held to the rules of registration, and kept like a client until it
-//! must be read again. Such a client has no secret: it is public, or has keys. A document that cannot be read any more
-//! leaves what was read before in force for a day.
+//! The document is fetched through the outbound client, must satisfy the rules of registration, and is stored like a
+//! client until it must be fetched again. Such a client has no secret: it is public, or has keys. If the document can
+//! no longer be read, the last version stays in force for a day.
 
 use std::sync::Arc;
 
@@ -23,19 +23,20 @@ use crate::storage::client_records::{self, ClientRecord, NewClient, Source};
 use crate::web::error::{Failure, Kind};
 use crate::web::refusal::Refusal;
 
-/// How long a document is good.
+/// How long a document is considered fresh.
 const FRESH: Duration = Duration::hours(1);
-/// How long after that what was read before stays in force when the document cannot be read.
+/// How long after that the last version stays in force if the document cannot be read.
 const STALE: Duration = Duration::days(1);
-/// How long nobody asks again after a failure.
+/// How long no request tries again after a failure.
 const PAUSE: Duration = Duration::seconds(30);
 const UNREADABLE: &str = "The document at the client_id's address cannot be read: it must be JSON of at most 64 KiB at a public https address.";
-/// Longest address, in bytes.
+/// Maximum length of a document URL, in bytes.
 const LONGEST: usize = 500;
 
 impl Registration {
-    /// The client of an id, which is known by now. One that is the address of its document is read again when that is due, but
-    /// never for the first time: nobody makes us fetch and keep documents by naming them.
+    /// The client with this ID, which must already be known. If the ID is the URL of its document, the document is
+    /// fetched again when it is due, but never for the first time: nobody can make this server fetch and store
+    /// documents just by naming them.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
@@ -46,8 +47,9 @@ impl Registration {
         self.resolve(id).await
     }
 
-    /// The client of an id, also when the id is the address of its document. To be asked where a client first appears: at the
-    /// authorization endpoint and at pushed authorization requests. Everywhere else it is [`known`](Self::known) by then.
+    /// The client with this ID, even if the ID is the URL of a document that was never fetched. For endpoints where a
+    /// client may first appear: the authorization endpoint and pushed authorization requests. Everywhere else the
+    /// client is already [`known`](Self::known).
     ///
     /// # Errors
     /// A document that cannot be used, in words for the person whose app it is; a storage fault.
@@ -63,7 +65,7 @@ impl Registration {
         if known.as_ref().and_then(|known| known.fetch_again_at).is_some_and(|again| again > now) {
             return self.stored(id).await;
         }
-        // One request at a time asks, and after a failure nobody does for a while.
+        // One request at a time fetches it, and after a failure none does for a while.
         let asking = self.documents.get_with(id.to_owned(), Arc::default);
         let mut failed_at = asking.lock().await;
         let in_force = known.as_ref().and_then(|known| known.fetch_again_at).is_some_and(|again| now < again + STALE);
@@ -87,17 +89,17 @@ impl Registration {
         self.stored(id).await
     }
 
-    /// Whether [`resolve`](Self::resolve) may have to ask another server for an app that is not known yet.
+    /// Whether [`resolve`](Self::resolve) may have to contact another server for an app that is not known yet.
     pub fn may_fetch(&self, id: &str) -> bool {
         self.policy.metadata_documents && is_document_address(id) && self.clients.find(id).is_none()
     }
 
-    /// The client of an id, also one that another server stored a moment ago.
+    /// The client with this ID, even if another server stored it a moment ago.
     async fn stored(&self, id: &str) -> Result<Option<Arc<Client>>, Failure> {
         Ok(self.clients.find_stored(id, &self.db).await?)
     }
 
-    /// Whether another request read the document while this one waited.
+    /// Whether another request fetched the document while this one waited.
     async fn is_fresh(&self, id: &str, now: Time) -> Result<bool, Failure> {
         let id = id.to_owned();
         let known = self.db.run(move |conn| client_records::find(conn, &id)).await?;
@@ -156,7 +158,7 @@ impl Registration {
     }
 }
 
-/// Whatever breaks a rule of registration is told as what it is here: a client that cannot be used.
+/// Reports any broken rule of registration as a client that cannot be used.
 fn about_the_client(failure: Failure) -> Failure {
     if failure.kind().status().is_client_error() {
         Failure::new(Kind::InvalidClient, failure.detail().to_owned())
@@ -165,7 +167,8 @@ fn about_the_client(failure: Failure) -> Failure {
     }
 }
 
-/// What is written down of a client that is its document; whoever's request made us read it did nothing to it.
+/// The audit event for a client described by a document. It names no origin: the caller whose request led to the fetch
+/// did nothing to the client.
 fn event(kind: EventKind, id: &str, definition: &ClientDefinition, now: Time) -> Event {
     Event {
         client: Some(id.to_owned()),
@@ -176,7 +179,7 @@ fn event(kind: EventKind, id: &str, definition: &ClientDefinition, now: Time) ->
     }
 }
 
-/// An https address with a path and nothing that two readers could read differently.
+/// An https URL with a path, in a form that cannot be read in two ways.
 fn is_document_address(id: &str) -> bool {
     let Ok(url) = Url::parse(id) else { return false };
     url.scheme() == "https"

@@ -1,10 +1,11 @@
-//! Apps that register themselves (RFC 7591, RFC 7592, OpenID Connect Dynamic Client Registration 1.0), and apps that are
-//! read from the document their id is the address of.
+//! Apps that register themselves (RFC 7591, RFC 7592, OpenID Connect Dynamic Client Registration 1.0), and apps that
+//! are described by the document at their ID.
 //!
-//! What must always hold: a client that came by itself is never first-party, never runs ceremonies, never administers, and
-//! is held to the same rules as a declared one; what it asks for and the policy does not allow is left out, or refused when
-//! no grant or no redirect URI would be left; what we fetch for it goes through the outbound client; its own permission to
-//! change itself is stored as a digest and replaced at each use that changes something.
+//! What must always hold: a client that registered itself is never first-party, never runs ceremonies, never
+//! administers, and is subject to the same rules as a declared one; what it asks for and the policy does not allow is
+//! left out, or refused if no grant or no redirect URI would remain; everything fetched for it goes through the
+//! outbound client; its registration access token is stored as a digest and replaced at each use that changes
+//! something.
 
 mod fetched;
 mod manage;
@@ -39,27 +40,27 @@ pub struct Registration {
     pub clock: Clock,
     /// The clients.
     pub clients: Arc<Clients>,
-    /// What every client is held to.
+    /// The rules for every client.
     pub rules: Rules,
     /// Our issuer URL.
     pub issuer: String,
-    /// What registered clients may have.
+    /// What self-registered clients may have.
     pub policy: Policy,
     /// Fetches what clients refer to.
     pub outbound: Outbound,
-    /// Documents that are being read, or could not be: when.
+    /// Documents that are being fetched, or the time at which fetching them failed.
     pub documents: Cache<String, Arc<Mutex<Option<Time>>>>,
 }
 
-/// The room, as handlers are given it.
+/// The room, as handlers receive it.
 pub type Room = web::Data<Arc<Registration>>;
 
-/// A registration endpoint's error: RFC 7591 §3.2.2, or "there is nothing here" while registration is off.
+/// An error of a registration endpoint: RFC 7591 §3.2.2, or a 404 while registration is off.
 #[derive(Debug)]
 pub enum Refused {
-    /// With the status that OAuth gives it.
+    /// With the status that OAuth assigns.
     OAuth(OAuthFailure),
-    /// With HTTP's own.
+    /// With the HTTP status of the error itself.
     Off(OAuthFailure),
 }
 
@@ -105,7 +106,7 @@ impl Registration {
     }
 }
 
-/// The permission that a request carries (RFC 6750 §2.1).
+/// The bearer token of a request (RFC 6750 §2.1).
 fn permission(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else { return Ok(None) };

@@ -20,10 +20,10 @@ use crate::web::json::Json;
 use crate::web::limits::{Class, Limits};
 use crate::web::refusal::Refusal;
 
-/// What a client sends to register or to change itself.
+/// What a client sends to register or to change its registration.
 pub(super) type Body = Result<Json<Map<String, Value>>, Problem>;
 
-/// A body in the errors of registration.
+/// The members of a body; a malformed one is reported with the error codes of registration.
 pub(super) fn members(body: Body) -> Result<Map<String, Value>, Failure> {
     body.map(|json| json.0).map_err(|problem| match problem.0.kind() {
         Kind::InvalidRequest => Failure::new(Kind::InvalidClientMetadata, problem.0.detail().to_owned()),
@@ -31,13 +31,13 @@ pub(super) fn members(body: Body) -> Result<Map<String, Value>, Failure> {
     })
 }
 
-/// Registers a client. Members that are unknown are disregarded; the answer says what was registered.
+/// Registers a client (RFC 7591 §3). Unknown metadata members are ignored.
 #[utoipa::path(post, path = "/oauth/register", tag = "OAuth",
     request_body(content = Object, content_type = "application/json", description = "Client metadata (RFC 7591 §2)"),
-    responses((status = 201, description = "What was registered, with `client_id`, `client_secret` where there is one, `registration_client_uri` and `registration_access_token`"),
+    responses((status = 201, description = "The registered metadata, with `client_id`, `registration_client_uri`, `registration_access_token` and, for a client that authenticates with a secret, `client_secret`"),
         (status = 400, description = "`invalid_redirect_uri`, `invalid_client_metadata`, `invalid_software_statement`"),
-        (status = 401, description = "`invalid_token`: the permission (initial access token) is missing or worth nothing"),
-        (status = 404, description = "`invalid_request`: registration is off")))]
+        (status = 401, description = "`invalid_token`: the initial access token is missing or not valid"),
+        (status = 404, description = "`invalid_request`: dynamic registration is disabled")))]
 pub async fn register(
     request: HttpRequest,
     room: Room,
@@ -56,14 +56,14 @@ pub async fn register(
     Ok(HttpResponse::Created().json(made.document(&room.issuer)))
 }
 
-/// Refuses a client that is not sound, in the errors of registration, which tell one mistake at a time.
+/// Refuses an invalid client with an error of registration, which reports one mistake at a time.
 pub(super) fn refuse_mistakes(rules: &Rules, definition: &ClientDefinition, has_secret: bool) -> Result<(), Failure> {
     let Some(wrong) = rules.mistakes(definition, has_secret).into_iter().next() else { return Ok(()) };
     let kind = if wrong.field == "redirect_uris" { Kind::InvalidRedirectUri } else { Kind::InvalidClientMetadata };
     Err(Failure::new(kind, format!("{} {}; {}.", wrong.field, wrong.what, wrong.cure)))
 }
 
-/// A client as it is told what it is: with its secrets, which are stored as digests only.
+/// A client's registration as returned to it, with its secrets, which are stored only as digests.
 pub(super) struct Told {
     pub(super) record: ClientRecord,
     pub(super) secret: Option<PlainToken>,
@@ -71,7 +71,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// The answer of RFC 7591 §3.2.1.
+    /// The client information response (RFC 7591 §3.2.1).
     pub(super) fn document(&self, issuer: &str) -> Value {
         let mut all = write(&self.record.definition);
         all.insert("client_id".to_owned(), json!(self.record.id));
@@ -93,8 +93,8 @@ pub(super) fn wants_secret(definition: &ClientDefinition) -> bool {
 }
 
 impl Registration {
-    /// The permission of a request, if registration wants one; looked at before anything is fetched, used up only when the
-    /// client is stored.
+    /// The initial access token of a request, if registration requires one. It is checked before anything is fetched,
+    /// and used up only when the client is stored.
     async fn permitted(&self, request: &HttpRequest) -> Result<Option<TokenDigest>, Failure> {
         let presented = permission(request.headers())?;
         if self.policy.mode == RegistrationMode::Open && presented.is_none() {
@@ -107,7 +107,7 @@ impl Registration {
         if live { Ok(Some(digest)) } else { Err(no_permission()) }
     }
 
-    /// Refuses a client that does not hold to the rules of all clients.
+    /// Refuses a client that violates the rules for all clients.
     pub(super) fn check_rules(&self, definition: &ClientDefinition) -> Result<(), Failure> {
         refuse_mistakes(&self.rules, definition, wants_secret(definition))?;
         self.check_reach(definition)
@@ -151,8 +151,8 @@ impl Registration {
     }
 }
 
-/// Refuses one client more than may have come by themselves. Those that were only read from their documents make room: they
-/// are read again when somebody comes with them.
+/// Refuses a client if the maximum number of self-registered clients is reached. Unused clients that were only read
+/// from documents are deleted first: they are read again when somebody uses them.
 pub(super) fn require_room(conn: &mut PgConnection, most: i64, now: Time) -> Result<(), Refusal> {
     let too_many = client_records::count_self_made(conn)? + 1 - most;
     if too_many <= 0 || client_records::delete_unused_documents(conn, too_many, now)? == too_many {

@@ -1,4 +1,4 @@
-//! Reaching a cluster that another process runs: for commands beside a live server.
+//! Finds the cluster that another process runs, for commands used beside a live server.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub(super) fn attach(directory: &Path) -> Result<Attachment, ClusterError> {
         return Ok(Attachment::Absent);
     }
     let Some(sockets) = postmaster::socket_of_ready(&place.data) else { return Ok(Attachment::Stopped) };
-    // The server lets in the users that it knew when it started; root is not among them when it runs as another user.
+    // The server accepts the users that it knew when it started; root is not among them if it runs as another user.
     let access = fs::read_to_string(place.data.join("pg_ident.conf")).unwrap_or_default();
     let known = format!("own \"{}\" passmint", owner.ours.name);
     if access.lines().any(|line| line == known) {

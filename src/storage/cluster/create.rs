@@ -1,9 +1,9 @@
-//! Makes a new cluster: one superuser `postgres` for people who repair things, one plain role and one database `passmint`
-//! for us, no password anywhere.
+//! Creates a new cluster: one superuser `postgres` for repairs by hand, one plain role and one database `passmint` for
+//! us, and no passwords.
 //!
-//! The work is done in `pg.new.<random>`, forced to disk as a whole, and renamed to `pg` at the end: a crash or a full disk
-//! at any moment leaves no half of a cluster behind, only a `pg.new.…` that a later start removes. Each try has a name of
-//! its own because the programs of one that was killed may write on for a moment.
+//! The work is done in `pg.new.<random>`, which is synced to disk as a whole and finally renamed to `pg`. A crash or a
+//! full disk at any moment leaves no partial cluster, only a `pg.new.…` that a later start removes. Each attempt has a
+//! name of its own, because the programs of an attempt that was killed may keep writing for a moment.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,7 +19,7 @@ use super::place::Place;
 use crate::domain::text::hex;
 use crate::random;
 
-/// How the names of folders begin that a cluster is made in.
+/// The prefix of the directories in which clusters are created.
 const FRESH: &str = "pg.new";
 
 /// Renaming the one database that `initdb` makes is instant; copying a template is not.
@@ -40,7 +40,7 @@ pub(super) fn create(place: &Place, owner: &Owner, programs: &Programs) -> Resul
         let (path, user) = (fresh.clone(), owner.ours.name.clone());
         move |e| ClusterError::io(doing, &path, &user, e)
     };
-    // `--no-sync` because everything is forced to disk below, once, and not by hundreds of single calls.
+    // `--no-sync` because everything is synced below, in one call instead of hundreds.
     let mut initdb = owner.command(programs, "initdb");
     initdb.arg("-D").arg(&fresh).args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums"]);
     initdb.args(["--auth-local=peer", "--auth-host=reject", "--no-sync", "--no-instructions"]);
@@ -51,7 +51,7 @@ pub(super) fn create(place: &Place, owner: &Owner, programs: &Programs) -> Resul
     single.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = single.spawn().map_err(failed("run postgres for"))?;
     if let Some(mut input) = child.stdin.take() {
-        // When it cannot be written, the process has ended and its output says why.
+        // If this cannot be written, the process has ended and its output says why.
         let _ = input.write_all(SETUP.as_bytes());
     }
     check(place, owner, child.wait_with_output().map_err(failed("run postgres for"))?)?;
@@ -62,7 +62,7 @@ pub(super) fn create(place: &Place, owner: &Owner, programs: &Programs) -> Resul
     files::open_directory(&place.home).and_then(|d| d.sync_all()).map_err(failed("sync"))
 }
 
-/// Removes what tries that did not come to their end left behind. What somebody still writes to stays for the next start.
+/// Removes what unfinished attempts left behind. What a program still writes to stays for the next start.
 pub(super) fn remove_left_overs(place: &Place) {
     let is_left_over = |name: &str| name.strip_prefix(FRESH).is_some_and(|end| end.is_empty() || end.starts_with('.'));
     for entry in fs::read_dir(&place.home).into_iter().flatten().flatten() {
@@ -72,7 +72,7 @@ pub(super) fn remove_left_overs(place: &Place) {
     }
 }
 
-/// Writes who may connect: we and the server's own user, both of which may change between two starts.
+/// Writes who may connect: our own user and the server's user, both of which may change between two starts.
 pub(super) fn write_access(place: &Place, owner: &Owner) -> Result<(), ClusterError> {
     let mut ident = String::from("# Written by Passmint at each start: map, user of the system, role.\n");
     let mut names = vec![&owner.ours.name, &owner.server.name];

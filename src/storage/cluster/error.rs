@@ -51,13 +51,13 @@ pub enum ClusterError {
         /// The major versions found, separated by commas.
         installed: String,
     },
-    /// We are root, PostgreSQL refuses to be, and there is nobody else.
+    /// We are root, PostgreSQL refuses to be, and no unprivileged user was found.
     #[error(
         "PostgreSQL does not run as root, and there is no user `passmint`, `postgres` or `nobody`: create one (`useradd \
          --system passmint`), start as another user, or set DATABASE_URL"
     )]
     NoUnprivilegedUser,
-    /// `initdb` and `postgres` look their own user up and stop when it is unknown.
+    /// The user id has no name: `initdb` and `postgres` look up their own user and stop when it is unknown.
     #[error(
         "user id {uid} has no entry in /etc/passwd, which PostgreSQL needs: add one, start as another user, or set \
          DATABASE_URL"
@@ -66,7 +66,7 @@ pub enum ClusterError {
         /// The user id without a name.
         uid: u32,
     },
-    /// The data belong to somebody we cannot act as.
+    /// The data belong to a user that PostgreSQL would not run as.
     #[error(
         "{path} belongs to {owner}, and PostgreSQL would run as {runner}: start as {owner}, or `chown -R {runner} {path}`"
     )]
@@ -95,7 +95,7 @@ pub enum ClusterError {
         /// The holder's process id, or `unknown`.
         pid: String,
     },
-    /// The cluster runs, and lets only the user of its own server in.
+    /// The cluster is running, and accepts only the user of its own server.
     #[error(
         "{directory} is in use by a server that runs as {user}: run this command as {user} too (`sudo -u {user} …`)"
     )]

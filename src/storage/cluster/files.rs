@@ -1,4 +1,4 @@
-//! Files and directories that root makes inside folders of a less trusted user.
+//! Creates files and directories as root inside directories of a less trusted user.
 //!
 //! That user could put a symbolic link in the way at any moment, so nothing here follows one in the last component, and
 //! ownership is changed through open descriptors only.
@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use super::error::ClusterError;
 use super::owner::{Account, Owner};
 
-/// Opens (and makes, if need be) `name` in `directory` for reading and appending, mode 0600, owned by the server's user.
+/// Opens `name` in `directory` for reading and appending, or creates it: mode 0600, owned by the server's user.
 pub(super) fn open_private(directory: &Path, name: &str, owner: &Owner) -> Result<File, ClusterError> {
     let flags = OFlags::CREATE | OFlags::RDWR | OFlags::APPEND;
     let opened = open_in(directory, name, flags).and_then(|f| give(&f, &owner.server).map(|()| f));
@@ -63,8 +63,8 @@ fn give(file: &File, account: &Account) -> io::Result<()> {
 
 /// Makes `path` a directory of mode 0700 that belongs to the server's user, with the parents it needs.
 ///
-/// Parents made on the way can be walked through by everybody when we are root (the server's user must get in), and are
-/// private otherwise. A directory of that name that belongs to a third user is refused.
+/// Parents created on the way can be traversed by everybody when we are root (the server's user must get in), and are
+/// private otherwise. An existing directory that belongs to a third user is refused.
 pub(super) fn private_directory(path: &Path, owner: &Owner) -> Result<(), ClusterError> {
     if let Some(parent) = path.parent().filter(|p| !p.exists()) {
         walkable_directory(parent, owner)?;
@@ -88,7 +88,7 @@ pub(super) fn private_directory(path: &Path, owner: &Owner) -> Result<(), Cluste
     Ok(())
 }
 
-/// Makes `path` and its missing parents, passable for the server's user.
+/// Creates `path` and its missing parents so that the server's user can pass through them.
 pub(super) fn walkable_directory(path: &Path, owner: &Owner) -> Result<(), ClusterError> {
     if let Some(parent) = path.parent().filter(|p| !p.exists()) {
         walkable_directory(parent, owner)?;
@@ -102,7 +102,7 @@ pub(super) fn walkable_directory(path: &Path, owner: &Owner) -> Result<(), Clust
     Ok(())
 }
 
-/// Whether the directory had to be made.
+/// Creates the directory if it is missing. Returns whether it was.
 fn make(path: &Path, mode: u32, owner: &Owner) -> Result<bool, ClusterError> {
     match fs::DirBuilder::new().mode(mode).create(path) {
         Ok(()) => Ok(true),

@@ -1,7 +1,7 @@
 //! Finds the PostgreSQL programs.
 //!
-//! A cluster that exists is only ever given to the major version that wrote it; a new one gets the highest version.
-//! To look in one more place, add it to [`Search::system`].
+//! An existing cluster is only ever run by the major version that wrote it; a new one gets the highest version. To look
+//! in one more place, add it to [`Search::system`].
 
 use std::env;
 use std::fs;

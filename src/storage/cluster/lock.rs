@@ -1,4 +1,4 @@
-//! One server to a cluster: a lock that the kernel drops with its holder, however that one ends.
+//! Allows one server per cluster, by a lock that the kernel releases when its holder ends, however that happens.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};

@@ -1,13 +1,13 @@
 //! The private PostgreSQL cluster that the server runs when no `DATABASE_URL` is given.
 //!
-//! What always holds:
-//! - it is reached through a unix socket in a directory of mode 0700, by the operating system's word for who connects
-//!   (`peer`): there is no port and no password;
-//! - it never outlives the process that started it, `kill -9` included, and two servers never share one;
-//! - what it confirmed is on disk (`fsync` on, data checksums on), and a cluster is created completely or not at all;
-//! - every failure is one line that says what to do ([`ClusterError`]).
+//! What must always hold:
+//! - It is reached through a unix socket in a directory of mode 0700, with `peer` authentication: no port and no
+//!   password.
+//! - It never outlives the process that started it, not even after `kill -9`, and two servers never share one.
+//! - What it confirmed is on disk (`fsync` on, data checksums on), and a cluster is created completely or not at all.
+//! - Every failure is one line that says what to do ([`ClusterError`]).
 //!
-//! The path of a start is [`Cluster::start_with`], step by step. A new setting of the server goes to `SETTINGS`.
+//! [`Cluster::start_with`] is the start, step by step. To add a PostgreSQL setting, extend `SETTINGS`.
 
 mod attach;
 mod create;
@@ -44,12 +44,12 @@ pub use place::choose_directory;
 const READY_WITHIN: Duration = Duration::from_secs(120);
 /// How long a shutdown may take before it is cut short (and the next start replays the log).
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
-/// A log longer than this is put aside at the next start.
+/// A log longer than this is renamed at the next start.
 const LOG_LIMIT: u64 = 4 << 20;
 
 /// Settings given on the command line, where `postgresql.conf` cannot override them.
 ///
-/// The last three keep what is in the rows out of the log: no statements, and no `DETAIL` lines, which quote keys.
+/// The last two keep what is in the rows out of the log: no statements, and no `DETAIL` lines, which quote keys.
 const SETTINGS: [&str; 12] = [
     "listen_addresses=",
     "port=5432",
@@ -78,9 +78,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the cluster kept in `directory`, after creating it where there is none, and waits until it accepts
-    /// connections. `directory` is made when missing; better leave that to this function, which knows who must get in.
-    /// As root it may be kept elsewhere: see [`choose_directory`].
+    /// Starts the cluster kept in `directory`, creating it if there is none, and waits until it accepts connections. A
+    /// missing `directory` is created too; better leave that to this function, which knows who must have access. As
+    /// root the cluster may be kept elsewhere: see [`choose_directory`].
     ///
     /// **Call it from a thread that lives as long as the server**, such as the main thread: PostgreSQL is told to stop
     /// when the *thread* that started it ends (`PR_SET_PDEATHSIG` in prctl(2)).
@@ -111,13 +111,13 @@ impl Cluster {
         Ok(Self { child: Mutex::new(child), place, sockets, created, _lock: lock })
     }
 
-    /// A libpq URL for role and database `passmint`. The role owns the database and may create more, and is no superuser.
+    /// A libpq URL for role and database `passmint`. The role owns the database, may create more, and is no superuser.
     pub fn url(&self) -> String {
         url_of(&self.sockets)
     }
 
-    /// Finds out whether a cluster in `directory` is running already, under a server or a command, and gives the URL to
-    /// connect by. Starts, makes and changes nothing.
+    /// Finds out whether a server or a command already runs a cluster in `directory`, and returns the URL to connect to
+    /// it. Starts, creates and changes nothing.
     pub fn attach(directory: &Path) -> Result<Attachment, ClusterError> {
         attach::attach(directory)
     }
@@ -142,13 +142,13 @@ impl Cluster {
         self.child().id()
     }
 
-    /// Whether PostgreSQL is alive. It restarts its own workers; when this is false it will not come back by itself.
+    /// Whether PostgreSQL is alive. It restarts its own workers; once this is false it will not come back by itself.
     pub fn is_running(&self) -> bool {
         matches!(self.child().try_wait(), Ok(None))
     }
 
-    /// Shuts PostgreSQL down and waits: open transactions are rolled back, everything committed is written out. Done a
-    /// second time, it does nothing.
+    /// Shuts PostgreSQL down and waits: open transactions are rolled back, everything committed is written out. A
+    /// second call does nothing.
     pub fn stop(&self) {
         let mut child = self.child();
         let pid = Pid::from_child(&child);
@@ -189,7 +189,7 @@ fn url_of(sockets: &Path) -> String {
     url
 }
 
-/// The major version that wrote the data, or nothing where there are none yet; refuses data that are not usable by us.
+/// The major version that wrote the data, or none when there are no data yet. Refuses data that we cannot use.
 fn written_by(place: &Place, owner: &Owner) -> Result<Option<String>, ClusterError> {
     let failed = |e| ClusterError::io("read", &place.data, &owner.ours.name, e);
     for path in [&place.home, &place.data] {
@@ -198,7 +198,8 @@ fn written_by(place: &Place, owner: &Owner) -> Result<Option<String>, ClusterErr
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(failed(e)),
         };
-        // A directory that root made for the cluster is handed over; data are not: nobody knows how they came to be there.
+        // A home directory that root made is handed over to the server's user. Data are not, because their origin is
+        // unknown.
         let handed_over = path == &place.home && found == owner.ours.uid;
         if found != owner.server.uid && !handed_over {
             let (owner, runner) = (Account::name_of(found), owner.server.name.clone());
@@ -214,8 +215,8 @@ fn written_by(place: &Place, owner: &Owner) -> Result<Option<String>, ClusterErr
     }
 }
 
-/// Starts PostgreSQL and waits until it is ready. Tries again while the workers of a predecessor that crashed are on
-/// their way out.
+/// Starts PostgreSQL and waits until it is ready. Tries again while the workers of a crashed predecessor are still
+/// exiting.
 fn launch(place: &Place, sockets: &Path, owner: &Owner, programs: &Programs) -> Result<Child, ClusterError> {
     let started = Instant::now();
     loop {

@@ -1,7 +1,7 @@
 //! Who runs PostgreSQL, which refuses to be root.
 //!
-//! Under any other user the server runs as that user. Under root it runs as the owner of the data that exist, else as the
-//! first of [`CANDIDATES`] that the system knows.
+//! Under any other user the server runs as that user. Under root it runs as the owner of the data that exist, else as
+//! the first of [`CANDIDATES`] that the system knows.
 
 use std::env;
 use std::fs;
@@ -102,8 +102,8 @@ impl Owner {
     }
 
     /// A command that runs `program` as the server's user, in a session of its own, with an empty environment, and that
-    /// gets SIGINT when the thread that spawns it ends. `setsid` and `setpriv` both `exec`, so the child's process id is
-    /// the program's.
+    /// gets SIGINT when the thread that spawns it ends. `setsid` and `setpriv` both `exec`, so the child's process id
+    /// is the program's.
     pub(super) fn command(&self, programs: &Programs, program: &str) -> Command {
         let mut command = Command::new(&programs.setsid);
         command.arg(&programs.setpriv).args(["--pdeathsig", "INT"]);
@@ -113,7 +113,7 @@ impl Owner {
         }
         command.arg("--").arg(programs.bin.join(program));
         command.current_dir("/").stdin(Stdio::null()).env_clear().env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
-        // A PostgreSQL that was built or unpacked by hand may find its libraries by it.
+        // A PostgreSQL that was built or unpacked by hand may need this to find its libraries.
         if let Some(libraries) = env::var_os("LD_LIBRARY_PATH") {
             command.env("LD_LIBRARY_PATH", libraries);
         }

@@ -50,7 +50,7 @@ impl Place {
         }
         let state = Self::in_directory(Path::new(STATE).join(hash(&requested)));
         let enterable = owner.can_enter(&wanted.home);
-        // A cluster that was made there before stays in use when the checkout becomes enterable later.
+        // A cluster already created there stays in use even if the checkout can be entered later.
         if enterable && (wanted.data.exists() || !state.data.exists()) {
             return Ok((wanted, owner));
         }
@@ -67,7 +67,7 @@ impl Place {
         Self { data: home.join("pg"), log: home.join("postgres.log"), home, directory }
     }
 
-    /// The directory for the socket: the cluster's own, or where its path does not fit a short private one elsewhere.
+    /// The directory for the socket: the cluster's own, or a short private one elsewhere if that path does not fit.
     pub(super) fn sockets(&self, owner: &Owner) -> Result<PathBuf, ClusterError> {
         if fits(&self.home) {
             return Ok(self.home.clone());
@@ -84,9 +84,9 @@ impl Place {
 
 /// The directory that a cluster for the data directory `requested` is kept in.
 ///
-/// It is `requested` itself, made absolute; only when we are root and the unprivileged user that will run PostgreSQL may
-/// not enter that path, it is a folder of `/var/lib/passmint` named by the first 16 hexadecimal digits of the SHA-256 of
-/// the absolute path, so that two checkouts never share one.
+/// It is `requested` itself, made absolute. Only if this process is root and the unprivileged user that will run
+/// PostgreSQL cannot enter that path, it is a folder of `/var/lib/passmint`, named by the first 16 hexadecimal digits
+/// of the SHA-256 of the absolute path, so that two checkouts never share one.
 pub fn choose_directory(requested: &Path) -> Result<PathBuf, ClusterError> {
     Place::choose(requested).map(|(place, _)| place.directory)
 }
@@ -109,15 +109,16 @@ fn hash(path: &Path) -> String {
     hex(&digest.as_ref()[..8])
 }
 
-/// Whether a socket in `directory` has a path that the kernel takes, and that neither libpq (a comma separates hosts) nor
-/// PostgreSQL's list of directories could misread.
+/// Whether the path of a socket in `directory` is accepted by the kernel, and cannot be misread by libpq (a comma
+/// separates hosts) or in PostgreSQL's list of directories.
 fn fits(directory: &Path) -> bool {
     let bytes = directory.as_os_str().as_bytes();
     bytes.len() + 1 + SOCKET.len() <= LONGEST_SOCKET_PATH
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"/._-+ ".contains(b))
 }
 
-/// `$XDG_RUNTIME_DIR/passmint` if that is ours alone and short enough, else a folder in `/tmp` with our number in its name.
+/// `$XDG_RUNTIME_DIR/passmint` if that is ours alone and short enough, else a directory in `/tmp` with our user id in
+/// its name.
 fn own_runtime_directory(owner: &Owner) -> PathBuf {
     let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|d| {
         let private = |uid, mode| uid == owner.ours.uid && mode & 0o777 == 0o700;

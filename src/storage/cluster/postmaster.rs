@@ -1,4 +1,4 @@
-//! What `postmaster.pid` tells: whether a predecessor is still there, and whether our own server is ready.
+//! Reads `postmaster.pid`: whether a predecessor is still running, and whether our own server is ready.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -9,22 +9,23 @@ use std::time::{Duration, Instant};
 use super::error::ClusterError;
 use super::place::Place;
 
-/// How long a server that lost its owner gets to finish its shutdown.
+/// How long a server whose parent process is gone gets to finish its shutdown.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits until no PostgreSQL process runs on the cluster's data; the caller holds our lock, so none that has an owner can.
+/// Waits until no PostgreSQL process runs on the cluster's data. The caller holds our lock, so no such process can
+/// still belong to a Passmint server.
 ///
-/// Returns the process id that a crash left in `postmaster.pid`. PostgreSQL would refuse to start when any live process
-/// or an unreaped zombie of its user has that number now; told by `PG_GRANDPARENT_PID` that the number is none of its
-/// predecessor's, it goes on to the check that counts: whether the predecessor's shared memory is still in use. Removing
-/// the file instead would switch that check off.
+/// Returns the process id that a crash left in `postmaster.pid`. PostgreSQL would refuse to start if that id now
+/// belongs to any live process or unreaped zombie of its user. `PG_GRANDPARENT_PID` tells it that the id is not its
+/// predecessor's, so it goes on to the check that counts: whether the predecessor's shared memory is still in use.
+/// Removing the file instead would switch that check off.
 pub(super) fn wait_for_predecessor(place: &Place) -> Result<Option<u32>, ClusterError> {
     let file = place.data.join("postmaster.pid");
     let started = Instant::now();
     loop {
         let Ok(text) = fs::read_to_string(&file) else { return Ok(None) };
         let Some(pid) = text.lines().next().and_then(|l| l.trim().parse::<u32>().ok()) else {
-            // Empty after a power failure: PostgreSQL asks for exactly this to be done by hand.
+            // Empty after a power failure. PostgreSQL would ask the operator to remove it by hand.
             let _ = fs::remove_file(&file);
             return Ok(None);
         };

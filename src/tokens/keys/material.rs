@@ -1,6 +1,7 @@
-//! Private keys: made, imported, and shown only by their public half.
+//! Private keys: generated, imported, and shown only by their public half.
 //!
-//! Whatever form a key came in, it is kept as PKCS#8 DER (or as the raw HMAC secret), which is also what is sealed.
+//! Whatever form a key arrives in, it is kept as PKCS#8 DER (or as the raw HMAC secret). That form is also what is
+//! sealed.
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::error::KeyRejected;
@@ -23,7 +24,7 @@ use crate::domain::secret::Secret;
 
 /// RFC 7518 §3.2: an HMAC key at least as long as the digest.
 const HMAC_MIN: usize = 32;
-/// A longer name of a key is none.
+/// The longest `kid` that is accepted.
 const KID_MAX: usize = 256;
 
 /// A private or symmetric key with its algorithm. `Debug` shows no secret.
@@ -32,12 +33,13 @@ pub struct KeyMaterial {
     algorithm: Algorithm,
     secret: Secret<Vec<u8>>,
     public: Option<PublicKey>,
-    /// The `kid` that it came with.
+    /// The `kid` of the JWK that it was imported from.
     name: Option<String>,
 }
 
 impl KeyMaterial {
-    /// A fresh key: P-256, RSA of 2,048 bits, Ed25519, or 32 random bytes. RSA takes 50–500 ms: not on a request's thread.
+    /// Generates a key: P-256, RSA of 2,048 bits, Ed25519, or 32 random bytes. RSA takes 50–500 ms, so do not call this
+    /// on a request's thread.
     ///
     /// # Errors
     /// [`KeyError::Generation`] when the library fails.
@@ -53,7 +55,7 @@ impl KeyMaterial {
         }
     }
 
-    /// Takes a shared secret as it is (32 bytes at least).
+    /// Takes a shared secret of at least 32 bytes as it is.
     ///
     /// # Errors
     /// [`KeyError::Weak`] when it is shorter.
@@ -77,7 +79,7 @@ impl KeyMaterial {
                 for algorithm in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
                     match Self::from_stored(algorithm, der.to_vec()) {
                         Ok(key) => return Ok(key),
-                        // Only who can read it says so.
+                        // Only an algorithm that can read the key reports it as weak.
                         Err(KeyError::Weak) => refused = KeyError::Weak,
                         Err(_) => {}
                     }
@@ -99,10 +101,10 @@ impl KeyMaterial {
         Self::of_ed25519(&Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| KeyError::Form)?)
     }
 
-    /// Reads a private JWK (or a symmetric one). Both halves must belong together, and it must be for signing.
+    /// Reads a private or symmetric JWK. Both halves must belong together, and the key must be for signing.
     ///
     /// # Errors
-    /// [`KeyError`] by what is wrong.
+    /// The [`KeyError`] that says what is wrong.
     pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
         must_sign(jwk)?;
         let name = name_of(jwk)?;
@@ -145,7 +147,7 @@ impl KeyMaterial {
         }
     }
 
-    /// Reads back what [`secret`](Self::secret) gave: PKCS#8 DER, or the HMAC secret.
+    /// Reads what [`secret`](Self::secret) returned: PKCS#8 DER, or the HMAC secret.
     ///
     /// # Errors
     /// [`KeyError`] when the bytes are not a key for that algorithm.
@@ -196,19 +198,20 @@ impl KeyMaterial {
         self.public.as_ref()
     }
 
-    /// The public half as a JWK, without `kid`; `None` for a symmetric key. Never a private member: it is built from the
-    /// public half alone.
+    /// The public half as a JWK, without `kid`; `None` for a symmetric key. It is built from the public half alone, so
+    /// it never holds a private member.
     pub fn public_jwk(&self) -> Option<Value> {
         self.public.as_ref().map(PublicKey::jwk)
     }
 
-    /// The name that others know it by: the `kid` of the JWK that it was read from, else its [`thumbprint`](Self::thumbprint).
+    /// The name that others know the key by: the `kid` of the JWK that it was read from, otherwise its
+    /// [`thumbprint`](Self::thumbprint).
     pub fn kid(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.thumbprint())
     }
 
-    /// The `kid` of our own keys: RFC 7638 of the public half. For a symmetric key, whose thumbprint would be a plain hash of the secret
-    /// (RFC 7638 §7), an HMAC under it instead.
+    /// The `kid` of our own keys: the RFC 7638 thumbprint of the public half. For a symmetric key that thumbprint would
+    /// be a plain hash of the secret (RFC 7638 §7), so an HMAC under the key is used instead.
     pub fn thumbprint(&self) -> String {
         self.public.as_ref().map_or_else(
             || {
@@ -242,7 +245,7 @@ fn must_sign(jwk: &Value) -> Result<(), KeyError> {
     if signs && may { Ok(()) } else { Err(KeyError::Purpose) }
 }
 
-/// The `kid` of a JWK (RFC 7517 §4.5), where it has one.
+/// The `kid` of a JWK (RFC 7517 §4.5), if it has one.
 fn name_of(jwk: &Value) -> Result<Option<String>, KeyError> {
     let Some(kid) = jwk.get("kid") else { return Ok(None) };
     let printable =
@@ -250,7 +253,7 @@ fn name_of(jwk: &Value) -> Result<Option<String>, KeyError> {
     kid.as_str().filter(printable).map(|kid| Some(kid.to_owned())).ok_or(KeyError::Kid)
 }
 
-/// The library reads a key of another length, and then refuses it.
+/// Maps the library's error: it can read a key of an unsupported length, and then refuses it.
 fn rsa_refused(rejected: KeyRejected) -> KeyError {
     if ["TooSmall", "TooLarge"].contains(&rejected.description_()) { KeyError::Weak } else { KeyError::Form }
 }
@@ -286,7 +289,7 @@ mod tests {
         }
     }
 
-    /// PKCS#8 wraps the older forms whole: the tests cut them out of it.
+    /// PKCS#8 contains the older forms whole, so the tests extract them from it.
     #[test]
     fn the_older_pem_forms_are_read() {
         let rsa = KeyMaterial::generate(Algorithm::RS256).unwrap();
@@ -319,7 +322,7 @@ mod tests {
         }
     }
 
-    /// An RSA key of 1,024 bits is a key, and told to be too short.
+    /// An RSA key of 1,024 bits is readable, and reported as too short.
     #[test]
     fn a_short_rsa_key_is_weak_and_not_unreadable() {
         const SHORT: &str = "MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBAKaDQq6kzgWoheKw+oXfG5bgGAZn1TdrgJzIaE/16xrTQnQ8usov\
@@ -356,7 +359,7 @@ mod tests {
         assert_eq!(KeyMaterial::from_jwk(&oct(31)).unwrap_err(), KeyError::Weak);
     }
 
-    /// RFC 7517 §4.2, §4.3 and §4.5, with the members that others print beside the key.
+    /// RFC 7517 §4.2, §4.3 and §4.5, with the members that other tools add to a key.
     #[test]
     fn a_jwk_keeps_its_name_and_says_that_it_signs() {
         let oct = json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode([7; 32])});

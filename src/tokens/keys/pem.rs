@@ -1,4 +1,4 @@
-//! Just enough PEM (RFC 7468) for one private key.
+//! A minimal PEM reader (RFC 7468) for one private key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,8 +17,8 @@ pub(super) enum Encoding {
 const LABELS: [(&str, Encoding); 3] =
     [("PRIVATE KEY", Encoding::Pkcs8), ("RSA PRIVATE KEY", Encoding::Pkcs1), ("EC PRIVATE KEY", Encoding::Sec1)];
 
-/// The one private key in `text`. `openssl ecparam -genkey` puts an `EC PARAMETERS` block before it, so other blocks are
-/// passed over; encrypted keys are refused (their label, or the headers of the old form, do not match).
+/// The one private key in `text`. Other blocks are skipped, because `openssl ecparam -genkey` puts an `EC PARAMETERS`
+/// block before the key. Encrypted keys are refused: their label, or the headers of the old form, do not match.
 pub(super) fn private_key(text: &str) -> Result<(Encoding, Zeroizing<Vec<u8>>), KeyError> {
     let mut found = None;
     for (label, encoding) in LABELS {

@@ -1,4 +1,5 @@
-//! Public keys, ours and foreign ones: from and to a JWK (RFC 7517, RFC 7518 §6, RFC 8037), and the RFC 7638 thumbprint.
+//! Public keys, our own and foreign ones: conversion from and to JWK (RFC 7517, RFC 7518 §6, RFC 8037), and RFC 7638
+//! thumbprints.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -18,7 +19,7 @@ pub enum PublicKey {
         /// Big-endian y.
         y: [u8; 32],
     },
-    /// RSA of 2,048 to 8,192 bits, both numbers big-endian without leading zeros.
+    /// RSA of 2,048 to 8,192 bits; both numbers are big-endian without leading zeros.
     Rsa {
         /// The modulus.
         n: Vec<u8>,
@@ -42,7 +43,7 @@ impl PublicKey {
         }
     }
 
-    /// The algorithms that signatures of such a key may have; an RSA key fits two, unless its JWK names one.
+    /// The algorithms that a signature by such a key may use. An RSA key fits two, unless its JWK names one.
     pub const fn algorithms(&self) -> &'static [Algorithm] {
         match self {
             Self::P256 { .. } => &[Algorithm::ES256],
@@ -51,11 +52,12 @@ impl PublicKey {
         }
     }
 
-    /// Reads the public members of a JWK and ignores all others. Symmetric keys are refused: a published secret is none.
+    /// Reads the public members of a JWK and ignores all others. Symmetric keys are refused: a published secret is not
+    /// secret.
     ///
     /// # Errors
-    /// [`KeyError::Algorithm`] for a kind or curve we do not use, or an `alg` that does not fit; [`KeyError::Form`];
-    /// [`KeyError::Weak`].
+    /// [`KeyError::Algorithm`] for a key type or curve that we do not use, or an `alg` that does not fit;
+    /// [`KeyError::Form`]; [`KeyError::Weak`].
     pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         let key = match (text("kty"), text("crv")) {
@@ -88,7 +90,7 @@ impl PublicKey {
         if n.first().is_none_or(|first| *first == 0) || e.first().is_none_or(|first| *first == 0) {
             return Err(KeyError::Form);
         }
-        // The top bit of 256 bytes: 2,048 bits and not one fewer.
+        // 256 bytes with the top bit set: exactly 2,048 bits.
         let bits = n.len() * 8 - n[0].leading_zeros() as usize;
         if !(2048..=8192).contains(&bits) || e.len() > 4 || e == [1] {
             return Err(KeyError::Weak);
@@ -104,7 +106,7 @@ impl PublicKey {
         Self::Ed25519 { x }.must_parse()
     }
 
-    /// A key that the library cannot read (a point off its curve) is refused here, not at the first token.
+    /// Refuses a key that the library cannot parse (such as a point off its curve) here, not at the first token.
     fn must_parse(self) -> Result<Self, KeyError> {
         use aws_lc_rs::signature as lc;
         let parsed = match &self {
@@ -126,7 +128,7 @@ impl PublicKey {
         }
     }
 
-    /// The form that the verifier takes.
+    /// The key as the verifier takes it.
     pub(in crate::tokens) fn decoding_key(&self) -> DecodingKey {
         match self {
             Self::P256 { .. } => DecodingKey::from_ec_der(&self.point()),
@@ -135,7 +137,7 @@ impl PublicKey {
         }
     }
 
-    /// The required members only, in the order of their names: what RFC 7638 §3.2 hashes.
+    /// Only the required members, in the order of their names, as RFC 7638 §3.2 hashes them.
     fn required_members(&self) -> Value {
         match self {
             Self::P256 { x, y } => json!({"crv": "P-256", "kty": "EC", "x": encode(x), "y": encode(y)}),
@@ -177,8 +179,8 @@ pub(super) fn member(jwk: &Value, name: &str) -> Result<Vec<u8>, KeyError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyError::Form)
 }
 
-/// Points of order 1, 2, 4 and 8 in every encoding of theirs (the sign bit aside): under such a key one signature fits
-/// every message (RFC 8032 §8.9 leaves the check to us, the library does not make it).
+/// Whether the point has order 1, 2, 4 or 8, in any of its encodings (ignoring the sign bit). Under such a key one
+/// signature fits every message. RFC 8032 §8.9 leaves this check to us, and the library does not make it.
 fn is_small_order(point: &[u8; 32]) -> bool {
     const fn low(first: u8) -> [u8; 32] {
         let mut out = [0; 32];
@@ -267,7 +269,7 @@ mod tests {
         }
     }
 
-    /// RFC 8032 §8.9: all encodings of the points of small order, those beyond the field too, with either sign bit.
+    /// RFC 8032 §8.9: every encoding of the points of small order, including non-canonical ones, with either sign bit.
     #[test]
     fn no_encoding_of_a_point_of_small_order_is_a_key() {
         for y in [

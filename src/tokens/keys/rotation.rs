@@ -1,27 +1,28 @@
-//! When the next key comes.
+//! Decides when the next signing key comes.
 //!
-//! Pure: from the keys of one use and algorithm, a policy and the time follows a list of changes to write in one
-//! transaction. What must always hold: exactly one key signs at any time; a new key is published before it signs,
-//! unless nothing signs now or somebody says so; the old one verifies until the last token it signed has ended.
+//! Pure: the keys of one use and algorithm, a policy and the time determine a list of changes, to be written in one
+//! transaction. Invariants: exactly one key signs at any time; a new key is published before it signs, unless no key
+//! signs or an operator asked for it at once; the old key verifies until the last token that it signed has expired.
 
 use chrono::Duration;
 
 use super::{KeyState, StoredKey};
 use crate::clock::Time;
 
-/// How long things take.
+/// The periods of a key's life.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Between publishing a key and signing with it: not less than what the JWKS's `Cache-Control` allows.
+    /// The time between publishing a key and signing with it: at least what the JWKS's `Cache-Control` allows.
     pub publish_before: Duration,
-    /// How long a key signs; `None` for keys that rotate only by order.
+    /// How long a key signs; `None` for keys that rotate only on request.
     pub sign_for: Option<Duration>,
-    /// The longest life of a token that the key signs, plus the leeway.
+    /// The longest life of a token signed by the key, plus leeway.
     pub overlap: Duration,
 }
 
 impl Policy {
-    /// Ten minutes ahead, a new key each 90 days, kept for `longest_life` and a minute of skew.
+    /// Publishes ten minutes ahead, signs for 90 days, and keeps verifying for `longest_life` plus a minute of clock
+    /// skew.
     pub fn with_longest_life(longest_life: Duration) -> Self {
         Self {
             publish_before: Duration::minutes(10),
@@ -31,54 +32,55 @@ impl Policy {
     }
 }
 
-/// Why rotation is looked at.
+/// Why rotation is being considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// The regular look: rotates only when a key is missing or its time has come.
+    /// The regular check: rotates only when no key signs or the key's time has come.
     Schedule,
-    /// `keys rotate`: the next key, published first.
+    /// `keys rotate`: the next key is published first.
     Request,
-    /// `keys rotate --now`: signs at once; resource servers with a cached JWKS must refetch on an unknown `kid`.
+    /// `keys rotate --now`: the next key signs at once. Resource servers with a cached JWKS must refetch on an unknown
+    /// `kid`.
     AtOnce,
 }
 
-/// One thing to write.
+/// One change to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a decision that is not written is no rotation"]
 pub enum Change {
     /// Generate a key and insert it with these dates.
     Insert {
-        /// When it was published.
+        /// When it is published.
         published_at: Time,
-        /// From when on it signs.
+        /// When it begins to sign.
         signs_from: Time,
     },
-    /// A published key signs from this date on, earlier than was planned.
+    /// A published key signs from this date on, earlier than planned.
     Promote {
         /// The key.
         kid: String,
-        /// From when on it signs.
+        /// When it begins to sign.
         signs_from: Time,
     },
-    /// A key stops signing and later stops verifying.
+    /// A key stops signing, and later stops verifying.
     Retire {
         /// The key.
         kid: String,
         /// When it stops signing.
         retired_at: Time,
-        /// When what it signed is no longer accepted.
+        /// Until when its signatures are accepted.
         verifies_until: Time,
     },
-    /// A key is out at once.
+    /// A key is revoked at once.
     Revoke {
         /// The key.
         kid: String,
-        /// When it was revoked.
+        /// When it is revoked.
         revoked_at: Time,
     },
 }
 
-/// What to do with the keys of one use and algorithm.
+/// Decides what to do with the keys of one use and algorithm.
 #[must_use = "a decision that is not written is no rotation"]
 pub fn next(keys: &[StoredKey], policy: Policy, trigger: Trigger, now: Time) -> Vec<Change> {
     let signing: Vec<&StoredKey> = in_state(keys, KeyState::Signing, now);
@@ -91,7 +93,7 @@ pub fn next(keys: &[StoredKey], policy: Policy, trigger: Trigger, now: Time) -> 
         }
         _ => return Vec::new(),
     };
-    // A key that a server published whose clock is ahead of this one's signs from then on, and not before.
+    // A key published by a server whose clock is ahead begins to sign at its publication, not before.
     let at = match pending {
         Some(key) if key.signs_from <= at.max(key.published_at) => return Vec::new(),
         Some(key) => at.max(key.published_at),
@@ -109,8 +111,8 @@ pub fn next(keys: &[StoredKey], policy: Policy, trigger: Trigger, now: Time) -> 
     changes
 }
 
-/// Revokes one key (a leak, a drill). If it was the one that signs, its successor signs at once. An unknown or already
-/// revoked `kid` changes nothing.
+/// Revokes one key (after a leak, or as a drill). If it was the signing key, its successor signs at once. An unknown or
+/// already revoked `kid` changes nothing.
 #[must_use = "a decision that is not written is no revocation"]
 pub fn revoke(keys: &[StoredKey], kid: &str, policy: Policy, now: Time) -> Vec<Change> {
     let Some(key) = keys.iter().find(|key| key.kid == kid && key.state(now) != KeyState::Revoked) else {
@@ -126,7 +128,7 @@ fn in_state(keys: &[StoredKey], state: KeyState, now: Time) -> Vec<&StoredKey> {
     keys.iter().filter(|key| key.state(now) == state).collect()
 }
 
-/// Early enough that the successor signs on the day the key's time is over.
+/// Due early enough for the successor to sign when the key's time is over.
 fn is_due(signs_from: Time, policy: Policy, now: Time) -> bool {
     policy.sign_for.is_some_and(|sign_for| now >= signs_from + sign_for - policy.publish_before)
 }
@@ -155,7 +157,7 @@ mod tests {
         }
     }
 
-    /// Publishes 10 minutes ahead, signs for 1,000, overlaps for 20.
+    /// Publishes 10 minutes ahead, signs for 1,000 minutes, overlaps for 20.
     fn policy() -> Policy {
         Policy {
             publish_before: Duration::minutes(10),
@@ -231,7 +233,7 @@ mod tests {
         assert_eq!(revoke(&[gone], "a", policy(), at(6)), vec![]);
     }
 
-    /// Writes the changes as storage would, looks every minute, and asks that always exactly one key signs.
+    /// Writes the changes as storage would, checks every minute, and asserts that exactly one key signs.
     #[test]
     fn at_every_minute_exactly_one_key_signs() {
         let mut keys: Vec<StoredKey> = Vec::new();

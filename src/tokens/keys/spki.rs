@@ -1,4 +1,4 @@
-//! Public keys as `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7) in PEM (RFC 7468 §13): for those who cannot read a JWK.
+//! Public keys as `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7) in PEM (RFC 7468 §13), for systems that cannot read a JWK.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ const RSA_ALGORITHM: [u8; 15] =
     [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
 
 impl PublicKey {
-    /// The key as a PEM block `PUBLIC KEY`.
+    /// The key as a `PUBLIC KEY` PEM block.
     pub fn to_pem(&self) -> String {
         let body = STANDARD.encode(self.to_spki());
         let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
@@ -31,11 +31,11 @@ impl PublicKey {
         pem + "-----END PUBLIC KEY-----\n"
     }
 
-    /// Reads one PEM block `PUBLIC KEY`.
+    /// Reads one `PUBLIC KEY` PEM block.
     ///
     /// # Errors
-    /// [`KeyError::Form`] for anything else: another label, several blocks, a kind or curve that we do not use, another
-    /// encoding of the same key; [`KeyError::Weak`].
+    /// [`KeyError::Form`] for anything else: another label, several blocks, a key type or curve that we do not use,
+    /// another encoding of the same key; [`KeyError::Weak`].
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         let spki = block(pem).ok_or(KeyError::Form)?;
         let key = if let Some(point) = spki.strip_prefix(P256_HEAD.as_slice()) {
@@ -46,7 +46,7 @@ impl PublicKey {
             let (n, e) = rsa_numbers(&spki).ok_or(KeyError::Form)?;
             Self::rsa(n, e)
         }?;
-        // There is one DER of a key: what is read must be what would be written.
+        // A key has exactly one DER encoding: the input must equal what we would write.
         if key.to_spki() == spki { Ok(key) } else { Err(KeyError::Form) }
     }
 
@@ -63,7 +63,7 @@ impl PublicKey {
     }
 }
 
-/// The one block `PUBLIC KEY` of a text, by its content.
+/// The content of the only `PUBLIC KEY` block in a text.
 fn block(pem: &str) -> Option<Vec<u8>> {
     let (before, rest) = pem.split_once("-----BEGIN PUBLIC KEY-----")?;
     let (body, after) = rest.split_once("-----END PUBLIC KEY-----")?;
@@ -74,7 +74,7 @@ fn block(pem: &str) -> Option<Vec<u8>> {
     STANDARD.decode(body).ok()
 }
 
-/// The content of an element with this tag, and what follows it.
+/// The content of an element with this tag, and the bytes after it.
 fn content(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&[found, first], rest) = bytes.split_first_chunk::<2>()?;
     let (length, rest) = match first {
@@ -97,7 +97,7 @@ fn rsa_numbers(spki: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((bare(n), bare(e)))
 }
 
-/// An INTEGER that is not negative.
+/// The bytes of a non-negative INTEGER.
 fn unsigned(number: &[u8]) -> Vec<u8> {
     let sign: &[u8] = if number.first().is_some_and(|first| first & 0x80 != 0) { &[0] } else { &[] };
     element(0x02, &[sign, number].concat())
@@ -136,7 +136,7 @@ mod tests {
         STANDARD.decode(body.replace('\n', "")).unwrap()
     }
 
-    /// The library's own encoding of the same key, for each kind.
+    /// Compares each key type with the library's own encoding of the same key.
     #[test]
     fn each_kind_is_what_the_library_writes() {
         for algorithm in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
@@ -172,7 +172,7 @@ mod tests {
             ] {
                 assert_eq!(PublicKey::from_pem(&spoilt), Err(KeyError::Form), "{name}");
             }
-            // Every changed byte is refused, or is another key.
+            // Any changed byte makes the input invalid or gives another key.
             let written = der(&pem);
             for at in 0..written.len() {
                 let mut other = written.clone();

@@ -1,6 +1,6 @@
-//! What clients and protected hosts are told by signed messages that are no tokens: answers, assertions, logouts.
+//! Signed messages to clients and protected hosts that are not tokens: responses, assertions, logout tokens.
 //!
-//! What must always hold: none of them passes for a token.
+//! Invariant: none of them can be used as a token.
 
 use chrono::Duration;
 use serde_json::{Map, Value, json};
@@ -13,15 +13,16 @@ use crate::tokens::claims::{ForwardClaims, LOGOUT_EVENT, LogoutClaims};
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::typ;
 
-/// Life of a signed authorization answer: long enough to reach its client (JARM §2.1: ten minutes at most).
+/// Life of a signed authorization response: long enough to reach its client (JARM §2.1: ten minutes at most).
 const ANSWER_LIFE: Duration = Duration::minutes(2);
 
-/// Life of a logout token: it is signed when it is delivered (OpenID Connect Back-Channel Logout §2.4: two minutes at most).
+/// Life of a logout token, which is signed only when it is delivered (OpenID Connect Back-Channel Logout §2.4: two
+/// minutes at most).
 const LOGOUT_TOKEN_LIFE: Duration = Duration::minutes(2);
 
 impl Mint {
-    /// Signs an answer of userinfo for a client (OpenID Connect Core §5.3.2). Without a `typ` and without `exp` it passes
-    /// for none of our tokens.
+    /// Signs a userinfo response for a client (OpenID Connect Core §5.3.2). It has neither `typ` nor `exp`, so that it
+    /// cannot be used as one of our tokens.
     pub fn userinfo(
         &self,
         client: &Client,
@@ -35,8 +36,8 @@ impl Mint {
         Ok(self.signer.sign_for_target(&key, None, Some(key.kid()), &claims)?)
     }
 
-    /// Signs the answer to an authorization request (JARM §2.1). It has no `typ`, which relying parties would not expect, and
-    /// so passes for no token of ours.
+    /// Signs the response to an authorization request (JARM §2.1). It has no `typ`: relying parties do not expect one,
+    /// and without it the response cannot be used as one of our tokens.
     pub fn authorization_answer(
         &self,
         client: &Client,
@@ -55,14 +56,15 @@ impl Mint {
         Ok(self.signer.sign_for_target(&key, None, Some(key.kid()), &claims)?)
     }
 
-    /// Signs what a protected host is told of a person: with a key of its own, so that it passes for nothing anywhere else.
+    /// Signs the claims about a person for a protected host, with a separate key, so that they are accepted nowhere
+    /// else.
     pub fn forward_assertion(&self, claims: &ForwardClaims) -> Result<String, MintError> {
         self.keys.require_fresh()?;
         Ok(self.signer.sign(&self.signing(&Use::Forward, Algorithm::ES256)?, typ::FORWARD, claims)?)
     }
 
-    /// Signs an answer of introspection for the client that asked (RFC 9701 §5): RS256 unless the client says otherwise, as the
-    /// standard has it; under a profile that refuses RS256, as the client's ID tokens.
+    /// Signs an introspection response for the client that asked (RFC 9701 §5). The default is RS256, as in the
+    /// standard; under a profile that forbids RS256 it is the algorithm of the client's ID tokens.
     pub fn introspection(&self, client: &Client, answer: &Value, now: Time) -> Result<String, MintError> {
         self.keys.require_fresh()?;
         let usual = if client.is_fapi2() { id_algorithm(client) } else { Algorithm::RS256 };
@@ -74,7 +76,7 @@ impl Mint {
         Ok(self.signer.sign(&key, typ::INTROSPECTION, &claims)?)
     }
 
-    /// Makes a logout token: `subject` is how this client knows the person, `sid` the session that ended.
+    /// Signs a logout token. `subject` is how this client knows the person, `sid` the session that ended.
     pub fn logout_token(&self, client: &Client, subject: &str, sid: SessionId, now: Time) -> Result<String, MintError> {
         self.keys.require_fresh()?;
         let claims = LogoutClaims {

@@ -1,7 +1,7 @@
-//! Tokens that are given for other tokens (RFC 8693).
+//! Tokens issued in exchange for other tokens (RFC 8693).
 //!
-//! What must always hold: how and when the person signed in is copied from the token that was exchanged and never taken from
-//! the session, which may have been renewed since; what comes out ends no later than what went in.
+//! Invariants: how and when the person signed in is copied from the exchanged token, never from the session, which may
+//! have been renewed since; the new token expires no later than the exchanged one.
 
 use chrono::Duration;
 use serde::Serialize;
@@ -24,15 +24,15 @@ use crate::tokens::typ;
 pub struct Exchange<'a> {
     /// The person the token is for.
     pub user: UserId,
-    /// For which client.
+    /// The client that the token is for.
     pub client: &'a Client,
-    /// The session that it lives and ends with: that of the subject token.
+    /// The session of the subject token. The new token ends with it.
     pub session: SessionId,
-    /// The grant of the subject token, which takes this one with it.
+    /// The grant of the subject token. Revoking it also revokes the new token.
     pub grant_id: Option<&'a str>,
-    /// The DPoP key that it is bound to, by its thumbprint.
+    /// Thumbprint of the DPoP key that it is bound to.
     pub jkt: Option<&'a str>,
-    /// Whom it is for.
+    /// Its audience.
     pub audience: &'a [String],
     /// Its scopes.
     pub scopes: &'a Scopes,
@@ -40,22 +40,22 @@ pub struct Exchange<'a> {
     pub authentication: &'a Authentication,
     /// Who acts.
     pub act: Option<&'a Actor>,
-    /// Who may act: a restriction of the subject token, which stays.
+    /// Who may act: a restriction of the subject token, which is kept.
     pub may_act: Option<&'a MayAct>,
     /// Its longest life.
     pub life: Duration,
-    /// What hooks added, where the exchange is the sign-in.
+    /// What hooks added, if the exchange is the sign-in.
     pub hook_claims: &'a Map<String, Value>,
 }
 
-/// A token that was given for another.
+/// A token issued in exchange for another.
 #[derive(Clone, Debug)]
 pub struct Exchanged {
     /// The token.
     pub token: String,
     /// Its id.
     pub jti: String,
-    /// `Bearer`, `DPoP`, or `N_A` when it is no access token (RFC 8693 §2.2.1).
+    /// `Bearer`, `DPoP`, or `N_A` when it is not an access token (RFC 8693 §2.2.1).
     pub token_type: &'static str,
     /// Its life, in seconds.
     pub expires_in: i64,
@@ -64,7 +64,7 @@ pub struct Exchanged {
 }
 
 impl Exchanged {
-    /// As the token endpoint answers it, with what it may be refreshed with.
+    /// The response of the token endpoint, with the refresh token if there is one.
     pub fn with_refresh(self, refresh_token: Option<String>) -> TokenSet {
         TokenSet {
             access_token: self.token,
@@ -77,7 +77,7 @@ impl Exchanged {
     }
 }
 
-/// What `token_type` says of a token that is no access token.
+/// The `token_type` of a token that is not an access token.
 pub const NOT_APPLICABLE: &str = "N_A";
 
 impl Mint {
@@ -109,7 +109,8 @@ impl Mint {
         Ok(Exchanged { token, jti, token_type: token_type(exchange.jkt), expires_in: claims.exp - claims.iat, scope })
     }
 
-    /// Makes the first refresh token of a family that the exchange begins. Its `jti` is secret, so it is known by its family.
+    /// Makes the first refresh token of a family started by the exchange. Its `jti` is secret, so the family's id
+    /// identifies it.
     pub fn exchanged_refresh(
         &self,
         exchange: &Exchange<'_>,
@@ -168,18 +169,18 @@ impl Mint {
     }
 }
 
-/// What an identity assertion is made from, beside the exchange.
+/// What an identity assertion is made from, in addition to the exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Assertion<'a> {
-    /// The client's id at the server that it is for.
+    /// The client's id at the server that the assertion is for.
     pub client_id: &'a str,
-    /// The client of ours as which that server signs people in; none: it knows them by their plain id.
+    /// Our client under which that server signs people in; `None` if it knows them by their plain account id.
     pub known_as: Option<&'a Client>,
-    /// The resources that were asked for.
+    /// The resources that were requested.
     pub resources: &'a [String],
 }
 
-/// Longest life of an identity assertion: it is brought to the other server at once.
+/// Longest life of an identity assertion: the client takes it to the other server at once.
 const ASSERTION_LIFE: Duration = Duration::minutes(5);
 
 impl Mint {

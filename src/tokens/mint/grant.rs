@@ -1,4 +1,4 @@
-//! Access and ID tokens of a grant: of a person's, and of a client's for itself.
+//! Access and ID tokens of a grant: for a person, or for a client itself.
 
 use std::collections::BTreeSet;
 
@@ -22,19 +22,20 @@ use crate::tokens::typ;
 pub struct Grant<'a> {
     /// The person the tokens are for.
     pub user: &'a User,
-    /// Their groups; may be empty unless [`Mint::needs_groups`].
+    /// Their groups; may be empty unless [`Mint::needs_groups`] asks for them.
     pub groups: &'a [String],
-    /// The session that the tokens live and end with.
+    /// The session of the tokens; they end with it.
     pub session: SessionId,
-    /// The session that the ID token names, by which its client is told of the end; none: it names none.
+    /// The session that the ID token names, so that the client can be notified of its end; `None`: the token names
+    /// none.
     pub sid: Option<SessionId>,
-    /// The grant, where tokens can be revoked by it without ending their session.
+    /// The grant, if tokens can be revoked by it without ending their session.
     pub grant_id: Option<FamilyId>,
-    /// The DPoP key that the access token is bound to, by its thumbprint.
+    /// Thumbprint of the DPoP key that the access token is bound to.
     pub jkt: Option<&'a str>,
-    /// Claims that were asked for one by one.
+    /// Claims that were requested by name.
     pub requested: &'a RequestedClaims,
-    /// For which client.
+    /// The client that the tokens are for.
     pub client: &'a Client,
     /// Granted scopes.
     pub scopes: &'a Scopes,
@@ -44,7 +45,7 @@ pub struct Grant<'a> {
     pub acr: &'a str,
     /// Authentication method references.
     pub amr: &'a [String],
-    /// Our own claim.
+    /// Our own claim `credential_class`.
     pub credential_class: Option<&'a str>,
     /// When the person authenticated.
     pub auth_time: Time,
@@ -54,20 +55,20 @@ pub struct Grant<'a> {
     pub hook_claims: &'a Map<String, Value>,
 }
 
-/// What the token of a client for itself is made from: there is no person and no session (RFC 6749 §4.4).
+/// What a client's own token is made from, without a person or a session (RFC 6749 §4.4).
 #[derive(Clone, Copy, Debug)]
 pub struct ClientGrant<'a> {
-    /// For which client.
+    /// The client that the token is for.
     pub client: &'a Client,
     /// Granted scopes.
     pub scopes: &'a Scopes,
     /// Audiences.
     pub audience: &'a [String],
-    /// The DPoP key that the token is bound to, by its thumbprint.
+    /// Thumbprint of the DPoP key that the token is bound to.
     pub jkt: Option<&'a str>,
 }
 
-/// Tokens as the token endpoint answers them (RFC 6749 §5.1).
+/// The tokens of a token response (RFC 6749 §5.1).
 #[derive(Clone, Debug)]
 pub struct TokenSet {
     /// The access token.
@@ -91,7 +92,7 @@ impl Mint {
         self.access_and_id(grant, refresh_token, now)
     }
 
-    /// Makes an access token, an ID token when `openid` was granted, and passes the refresh token on.
+    /// Makes an access token, and an ID token when `openid` was granted. The refresh token is passed through.
     pub fn access_and_id(
         &self,
         grant: &Grant<'_>,
@@ -100,7 +101,7 @@ impl Mint {
     ) -> Result<TokenSet, MintError> {
         self.keys.require_fresh()?;
         let life = self.life_for(grant.client, grant.audience);
-        // A token for one of several resources does not carry the others' scopes; the refresh token still does.
+        // A token for one of several resources does not carry the scopes of the others; the refresh token still does.
         let scope = self.resources.effective(grant.scopes, grant.audience).to_string();
         let claims = AccessClaims { scope: scope.clone(), ..self.access_claims(grant, life, now) };
         let access_token = self.sign_access(grant.client, &claims, grant.audience)?;
@@ -115,7 +116,7 @@ impl Mint {
         })
     }
 
-    /// Makes the access token of a client for itself. Its `sub` is the client's id, which is never that of a person.
+    /// Makes a client's own access token. Its `sub` is the client's id, which is never the id of a person.
     pub fn client_token(&self, grant: &ClientGrant<'_>, now: Time) -> Result<TokenSet, MintError> {
         self.keys.require_fresh()?;
         let life = self.life_for(grant.client, grant.audience);
@@ -185,7 +186,7 @@ impl Mint {
             act: None,
             may_act: None,
             sid: grant.sid.map(|sid| sid.to_string()),
-            // Our own claim is for APIs; relying parties did not ask for it.
+            // Our own claim is meant for APIs; relying parties did not ask for it.
             authentication: Authentication { credential_class: None, ..authentication(grant) },
             extra: Extra::new(told),
         };
@@ -217,8 +218,8 @@ fn authentication(grant: &Grant<'_>) -> Authentication {
     }
 }
 
-/// Claims of scopes are answered by userinfo; in the ID token are those asked for by name, and all of them for a client that
-/// looks nowhere else (OpenID Connect Core §5.4).
+/// The claims about the person in the ID token: those requested by name, and all claims of the scopes for a client that
+/// reads them only there. Others get the claims of scopes from userinfo (OpenID Connect Core §5.4).
 fn told_in_id_token(grant: &Grant<'_>) -> Map<String, Value> {
     let scopes = id_token_scopes(grant.client, grant.scopes);
     claims_for(grant.user, grant.groups, scopes, &grant.requested.id_token)

@@ -16,24 +16,25 @@ use crate::tokens::claims::{ActionResultClaims, Authentication, TransactionProof
 use crate::tokens::keys::{Algorithm, Use};
 use crate::tokens::typ;
 
-/// Life of the result of an action: it goes from our answer to its client, by the person's browser at most.
+/// Life of an action's result: it travels from our response to the client, through the person's browser at most.
 pub const RESULT_LIFE: Duration = Duration::seconds(60);
 
-/// Life of the proof of a signed operation: it goes through the person's app to the backend that does the operation.
+/// Life of the proof of a signed operation: it travels through the person's app to the backend that carries out the
+/// operation.
 pub const PROOF_LIFE: Duration = Duration::minutes(2);
 
-/// What the result of an action tells.
+/// The content of an action's result.
 #[derive(Clone, Debug)]
 pub struct ActionOutcome {
-    /// The result's own id, as it was stored when the token was used up.
+    /// The result's own id, as stored when the token was consumed.
     pub id: Uuid,
     /// The token that was used.
     pub token: ActionTokenId,
     /// What was done.
     pub action: Action,
-    /// The name that the client called the person by.
+    /// The client's own id for the person.
     pub external_id: Option<ExternalId>,
-    /// What was signed, where something was.
+    /// The operation that was signed, if any.
     pub operation: Option<Operation>,
     /// The passkey's credential id.
     pub credential_id: Vec<u8>,
@@ -41,7 +42,7 @@ pub struct ActionOutcome {
     pub authentication: Authentication,
 }
 
-/// What the proof of a signed operation tells.
+/// The content of the proof of a signed operation.
 #[derive(Clone, Debug)]
 pub struct SignedOperation {
     /// What was signed.
@@ -50,7 +51,7 @@ pub struct SignedOperation {
     pub hash: String,
     /// The client that the proof is for.
     pub audience: String,
-    /// The app that asked.
+    /// The app that requested the signature.
     pub asked_by: String,
     /// The session that it was signed in.
     pub session: SessionId,
@@ -61,8 +62,8 @@ pub struct SignedOperation {
 }
 
 impl Mint {
-    /// Makes the result of an action, for the client that asked for it. Always ES256: what reads it is new, and small keys are
-    /// always there.
+    /// Makes the result of an action, for the client that requested it. Always ES256: no old client reads these
+    /// results, and an ES256 key always exists.
     pub fn action_result(
         &self,
         client: &Client,
@@ -89,7 +90,7 @@ impl Mint {
         Ok(self.signer.sign(&self.signing(&Use::Tokens, Algorithm::ES256)?, typ::ACTION_RESULT, &claims)?)
     }
 
-    /// Makes the proof of a signed operation, for the client that does it.
+    /// Makes the proof of a signed operation, for the client that carries it out.
     pub fn transaction_proof(
         &self,
         client: &Client,
@@ -116,7 +117,7 @@ impl Mint {
     }
 }
 
-/// What a client is told of a passkey: it is known again by it, and nothing else is told.
+/// The name under which a client recognises a passkey. It reveals nothing else about it.
 pub fn name_of_passkey(credential_id: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, credential_id))
 }

@@ -1,6 +1,6 @@
 //! Refresh tokens: the first of a family, and its successors.
 //!
-//! What must always hold: a successor is the same, byte for byte, on every server and at every try.
+//! Invariant: a successor is byte for byte the same on every server and at every attempt.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -34,7 +34,7 @@ pub struct RefreshSeed {
     pub jkt: Option<String>,
 }
 
-/// The next refresh token of a family, before the database agreed to it.
+/// The next refresh token of a family, before the database has accepted it.
 #[derive(Clone, Debug)]
 pub struct Successor {
     /// Digest of its `jti`.
@@ -44,8 +44,8 @@ pub struct Successor {
 }
 
 impl Mint {
-    /// Decides the first refresh token of a new family. One that is never replaced is printed with the family's end; that it
-    /// is not left unused for long, its row sees to.
+    /// Prepares the first refresh token of a new family. For a client without rotation, the token's `exp` is the end of
+    /// the family; that it does not stay unused for long is enforced by its row.
     pub fn new_family(
         &self,
         client: &Client,
@@ -72,8 +72,8 @@ impl Mint {
         Ok((row, RefreshSeed { family, jti, key, expires_at, resources: audience.to_vec(), jkt: None }))
     }
 
-    /// The same with a client's grant, where the client may refresh. The family of a public client, which has nothing else to
-    /// prove itself with, is bound to the DPoP key that the request proves (RFC 9449 §5).
+    /// Like [`new_family`](Self::new_family), or `None` if the client may not refresh. A public client has no other
+    /// credential, so its family is bound to the DPoP key that the request proves (RFC 9449 §5).
     pub fn open_family(
         &self,
         (client, key): (&Client, Option<&Jkt>),
@@ -93,19 +93,20 @@ impl Mint {
         Ok(Some((row, seed)))
     }
 
-    /// When a refresh token ends that was used now and is not used again, unless its family ends before.
+    /// When a refresh token used now expires if it is not used again, unless its family ends before.
     pub fn idle_end(&self, now: Time) -> Time {
         now + self.settings.refresh_idle
     }
 
-    /// Decides the successor of a genuine refresh token.
+    /// Computes the successor of a genuine refresh token.
     pub fn successor(&self, presented: &RefreshClaims, family: FamilyId) -> Result<Successor, MintError> {
         let key = self.signing(&Use::Refresh, Algorithm::HS256)?;
         let jti = successor_jti(self.keys.successor_key(), &presented.jti, family);
         Ok(Successor { digest: TokenDigest::of(&jti), kid: key.kid().to_owned() })
     }
 
-    /// Prints the successor of a genuine refresh token, as it was decided: the same bytes on every server, at every try.
+    /// Signs the successor of a genuine refresh token as it was decided: the same bytes on every server, at every
+    /// attempt.
     pub fn print_successor(
         &self,
         presented: &RefreshClaims,
@@ -131,7 +132,7 @@ impl Mint {
             v: 1,
             iss: self.settings.issuer.clone(),
             aud: self.settings.issuer.clone(),
-            // Clients can read it, so it says no more than the other tokens.
+            // Clients can read the token, so it says no more than the others.
             sub: first.sub,
             client_id: first.client.id.clone(),
             jti: seed.jti.clone(),
@@ -150,7 +151,7 @@ impl Mint {
     }
 }
 
-/// What the first refresh token of a family says, beside what its seed knows.
+/// The content of a family's first refresh token that its seed does not hold.
 pub(super) struct First<'a> {
     pub(super) sub: String,
     pub(super) client: &'a Client,
@@ -162,13 +163,14 @@ pub(super) struct First<'a> {
 }
 
 impl RefreshSeed {
-    /// When the first token ends.
+    /// When the first token expires.
     pub const fn expires_at(&self) -> Time {
         self.expires_at
     }
 }
 
-/// Binds a family that an exchange begins to the key that the request proves, and lets it end with what was exchanged.
+/// Binds a family started by an exchange to the key that the request proves, and limits it to the end of the exchanged
+/// token.
 pub fn bound_by_exchange(key: Option<&Jkt>, end: Option<Time>, (row, seed): (&mut NewFamily, &mut RefreshSeed)) {
     row.jkt = key.map(|key| key.as_str().to_owned());
     seed.jkt.clone_from(&row.jkt);

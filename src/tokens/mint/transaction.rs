@@ -1,4 +1,5 @@
-//! Transaction tokens (draft-ietf-oauth-transaction-tokens-10): what workloads of one trust domain tell each other of a call.
+//! Transaction tokens (draft-ietf-oauth-transaction-tokens-10): the context of one call, passed between the workloads
+//! of a trust domain.
 
 use super::{Exchange, Exchanged, Mint, MintError, NOT_APPLICABLE, token_id};
 use crate::clock::Time;
@@ -7,17 +8,17 @@ use crate::tokens::claims::TransactionClaims;
 use crate::tokens::keys::Use;
 use crate::tokens::typ;
 
-/// What a transaction token is made from, beside the exchange.
+/// What a transaction token is made from, in addition to the exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Transaction<'a> {
-    /// The transaction's id: that of the token which this one replaces, or a new one.
+    /// The transaction's id: that of the token being replaced, or a new one.
     pub id: &'a str,
-    /// What is told of it.
+    /// The context that the token carries.
     pub told: &'a Told,
 }
 
 impl Mint {
-    /// Makes a transaction token for the one trust domain that is the audience.
+    /// Makes a transaction token for the trust domain that is the audience.
     pub fn transaction_token(
         &self,
         exchange: &Exchange<'_>,
@@ -29,7 +30,7 @@ impl Mint {
         let (jti, scope) = (token_id(), exchange.scopes.to_string());
         let claims = TransactionClaims {
             iss: self.settings.issuer.clone(),
-            // One name for all workloads of the domain, whichever of them asks.
+            // All workloads of the domain see the same name for the person, whichever of them asks.
             sub: exchange.user.to_string(),
             aud: exchange.audience.to_vec().into(),
             iat: now.timestamp(),

@@ -1,6 +1,6 @@
 //! The master key's file: one line, `passmint-master-key-v1 <base64url of 32 bytes>`.
 //!
-//! Modes are read from the file's own bits, not by trying to open it, so that the rules hold for root too.
+//! Access is judged by the file's permission bits, not by trying to open it, so that the rules also hold for root.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -16,7 +16,7 @@ use crate::domain::text::hex;
 use crate::random;
 
 const LABEL: &str = "passmint-master-key-v1 ";
-/// The right length is 67 with the line end; more is read only to notice that there is more.
+/// The correct length is 67 with the line end. Reading more only serves to detect a longer file.
 const MAX_LEN: u64 = 128;
 
 /// Whether the file's group may read it, as mounted secrets often need.
@@ -24,17 +24,17 @@ const MAX_LEN: u64 = 128;
 pub enum GroupReadable {
     /// Owner only.
     Refused,
-    /// The owner and the group, never the world.
+    /// The owner and the group, never others.
     Allowed,
 }
 
-/// Why there is no master key. Each message is one line that names the file and the cure.
+/// Why there is no master key. Each message is one line that names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("master key file {} does not exist: run `passmint keys init` once, or restore it from a backup", .0.display())]
     Missing(PathBuf),
-    /// There is something at that path already; it was not touched.
+    /// Something already exists at that path; it was not touched.
     #[error("master key file {} exists already and was left alone: move it away first if it is really not needed", .0.display())]
     Exists(PathBuf),
     /// Others than the owner (and, where allowed, the group) have access.
@@ -50,20 +50,20 @@ pub enum MasterKeyError {
     /// A directory, a pipe or a device.
     #[error("master key file {} is not a regular file: point to the file that holds the key", .0.display())]
     NotAFile(PathBuf),
-    /// Its content is not a master key: cut short, edited, or something else.
+    /// Its content is not a master key: truncated, edited, or something else.
     #[error("master key file {} does not hold a whole master key (one line `passmint-master-key-v1 …`): restore it from a backup; only if nothing was ever stored with it, delete it and run `passmint keys init`", .0.display())]
     Damaged(PathBuf),
-    /// The system refused.
+    /// The system reported an error.
     #[error("master key file {}: {source}: see that the directory exists and that this user may use it", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Where the key in use is, for a server that looks there again when the master key was changed under it.
+/// The location of the current key, so that a server can read it again when the master key changes while it runs.
 #[derive(Clone, Debug)]
 pub struct MasterKeyFile {
     /// The file.
@@ -86,13 +86,13 @@ impl MasterKeyFile {
         self.beside(&old.id())
     }
 
-    /// Puts another key in this one's place in one step, with the old file's owner and mode, and keeps the old file
-    /// beside it under the old key's id. Gives where the old one is now. Touches no other file: one beside this may be
-    /// the only copy of a key.
+    /// Replaces the key atomically, with the old file's owner and mode, and keeps the old file beside it under the old
+    /// key's id. Returns the path of the old file. No other file is touched: one beside it may be the only copy of a
+    /// key.
     ///
     /// # Errors
-    /// [`MasterKeyError::Exists`] when something else is where the old file would be kept, else
-    /// [`MasterKeyError::Io`]; the file is then as it was.
+    /// [`MasterKeyError::Exists`] when something else is at the path for the old file, otherwise
+    /// [`MasterKeyError::Io`]. The file is then unchanged.
     pub fn replace(&self, old: &MasterKey, new: &MasterKey) -> Result<PathBuf, MasterKeyError> {
         let kept = self.kept_as(old);
         self.keep(old, &kept)?;
@@ -110,7 +110,7 @@ impl MasterKeyFile {
         Ok(kept)
     }
 
-    /// Keeps the old file under another name; a change that was broken off may have done so already.
+    /// Keeps the old file under another name. An interrupted replacement may have done so already.
     fn keep(&self, old: &MasterKey, kept: &Path) -> Result<(), MasterKeyError> {
         match fs::hard_link(&self.path, kept) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -121,7 +121,7 @@ impl MasterKeyFile {
         }
     }
 
-    /// Gives a file this one's mode and owner.
+    /// Gives `file` the mode and owner of the current file.
     fn dress(&self, file: &File) -> io::Result<()> {
         let before = fs::metadata(&self.path)?;
         file.set_permissions(fs::Permissions::from_mode(before.permissions().mode() & 0o777))?;
@@ -146,7 +146,7 @@ impl MasterKey {
             io::ErrorKind::NotFound => MasterKeyError::Missing(path.to_owned()),
             _ => MasterKeyError::Io { path: path.to_owned(), source },
         };
-        // Looked at before opening, because opening a pipe would wait for a writer; and again after, because that is
+        // Checked before opening, because opening a pipe would wait for a writer; and again afterwards, because that is
         // the file that is read.
         check(path, &fs::metadata(path).map_err(io)?, group)?;
         let file = File::open(path).map_err(io)?;
@@ -159,11 +159,11 @@ impl MasterKey {
         }
     }
 
-    /// Makes a new key and writes it to a file that must not exist yet, mode 0600, on disk (file and directory) before
-    /// this returns: what is sealed next must not be lost to a power cut.
+    /// Generates a key and writes it to a file that must not exist yet, with mode 0600. File and directory are on disk
+    /// before this returns: what is sealed next must not be lost in a power cut.
     ///
     /// # Errors
-    /// [`MasterKeyError::Exists`] when there is a file, [`MasterKeyError::Io`] when it cannot be written.
+    /// [`MasterKeyError::Exists`] if the file exists, [`MasterKeyError::Io`] if it cannot be written.
     pub fn create(path: &Path) -> Result<Self, MasterKeyError> {
         let key = Self::generate();
         let io = |source: io::Error| match source.kind() {
@@ -210,7 +210,8 @@ fn check(path: &Path, metadata: &fs::Metadata, group: GroupReadable) -> Result<(
     Ok(())
 }
 
-/// Exactly the line, with or without its line end. base64 of 32 bytes is canonical: the decoder refuses spare bits.
+/// Accepts exactly the line, with or without its line end. The base64 must be canonical: the decoder refuses non-zero
+/// spare bits.
 fn parse(text: &str) -> Option<MasterKey> {
     let body = text.strip_suffix('\n').unwrap_or(text).strip_prefix(LABEL)?;
     let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(body).ok()?);

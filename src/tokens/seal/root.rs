@@ -1,22 +1,22 @@
-//! The root of purpose keys: 32 random bytes of the installation, sealed under the master key and not derived from it, so
-//! that refresh tokens, decoys and forms survive a change of the master key.
+//! The root of purpose keys: 32 random bytes per installation. It is sealed with the master key but not derived from
+//! it, so that refresh tokens, decoys and forms survive a change of the master key.
 
 use super::{MasterKey, Place, SealError, expand};
 use crate::domain::secret::Secret;
 
-/// Where the sealed root rests.
+/// Where the sealed root is stored.
 pub(super) const PLACE: Place<'static> = Place { table: "installation", row: "singleton", column: "purpose_root" };
 
 /// The root.
 pub struct PurposeRoot(Secret<[u8; 32]>);
 
 impl PurposeRoot {
-    /// A fresh root, not stored anywhere yet.
+    /// Generates a root, not stored anywhere yet.
     pub fn generate() -> Self {
         Self(Secret::new(crate::random::bytes()))
     }
 
-    /// The root as the database keeps it.
+    /// The root as the database stores it.
     pub fn seal(&self, master: &MasterKey) -> Vec<u8> {
         master.seal(self.0.expose(), PLACE)
     }

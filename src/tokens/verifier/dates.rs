@@ -1,18 +1,18 @@
 //! Dates in tokens (`NumericDate`, RFC 7519 §2): seconds since 1970.
 //!
-//! Ours are whole numbers. Others may write fractions, and some libraries do so by themselves: those are rounded down once, before
-//! anything is judged, so that whoever reads the claims finds whole numbers.
+//! Ours are whole numbers. Others may contain fractions, which some libraries write by default. These are rounded down
+//! once, before anything is judged, so that all later code finds whole numbers.
 
 use serde_json::{Map, Value};
 
 use super::Refusal;
 
-/// 9999-12-31T23:59:59Z, the last moment that a date can be written for.
+/// 9999-12-31T23:59:59Z, the latest date that can be written.
 pub(super) const MAX_DATE: i64 = 253_402_300_799;
 /// The claims that are dates.
 const DATES: [&str; 4] = ["exp", "iat", "nbf", "auth_time"];
 
-/// A whole number of seconds that is a date. Strings, fractions, negative and astronomic numbers are wrong types.
+/// Reads a date as a whole number of seconds. Strings, fractions, and negative or huge numbers are of the wrong type.
 pub(super) fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Refusal> {
     match claims.get(name) {
         None => Ok(None),
@@ -20,7 +20,7 @@ pub(super) fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<i64
     }
 }
 
-/// Leaves out the fractions of a token of somebody else; what is no date with them is none without.
+/// Rounds down the dates of a foreign token. A value that is not a date stays as it is.
 pub(super) fn round_down(claims: &mut Map<String, Value>) {
     for name in DATES {
         if let Some(value) = claims.get_mut(name)
@@ -31,7 +31,7 @@ pub(super) fn round_down(claims: &mut Map<String, Value>) {
     }
 }
 
-/// The seconds of a number that is written with a fraction, be it of nothing.
+/// The whole seconds of a number written with a fraction (even `.0`).
 fn whole(value: &Value) -> Option<i64> {
     let seconds = value.as_f64().filter(|_| value.is_f64())?;
     format!("{:.0}", seconds.floor()).parse::<i64>().ok().filter(|at| (0..=MAX_DATE).contains(at))

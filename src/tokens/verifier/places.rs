@@ -1,4 +1,4 @@
-//! What each place expects: one function for each kind of token of ours.
+//! What each place expects: one function for each kind of token that we accept.
 
 use serde_json::{Map, Value};
 
@@ -16,10 +16,10 @@ use crate::tokens::ring::KeyRing;
 use crate::tokens::typ;
 
 const ASYMMETRIC: [Algorithm; 3] = [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA];
-/// What every token of ours has; `exp`, `iss` and `aud` are always required.
+/// Claims that all our tokens have, in addition to `exp`, `iss` and `aud`, which are always required.
 const ALWAYS: [&str; 3] = ["sub", "iat", "jti"];
 
-/// An access token for one of our own APIs, whose name is `audience` (RFC 9068 §4).
+/// Verifies an access token for one of our own APIs, named by `audience` (RFC 9068 §4).
 ///
 /// # Errors
 /// [`Refusal`].
@@ -33,8 +33,9 @@ pub fn access_token(
     access(ring, issuer, Audience::Exactly(audience), token, now)
 }
 
-/// An access token at userinfo, where it is enough that this server is among those it is for (RFC 9068 §4): a client may ask for
-/// one token for its API and for this. Nothing there can be changed, so an API that was handed one learns what it was shown.
+/// Verifies an access token at userinfo. It is enough that this server is one of its audiences (RFC 9068 §4): a client
+/// may request one token for its API and for userinfo. Nothing can be changed at userinfo, so an API that received such
+/// a token learns only what the token's scopes reveal.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -42,8 +43,8 @@ pub fn userinfo_token(ring: &KeyRing, issuer: &str, token: &str, now: Time) -> R
     access(ring, issuer, Audience::AnyOf(&[issuer]), token, now)
 }
 
-/// An access token for whomever: for introspection, revocation and exchange, where the caller decides by `aud` and
-/// `client_id` who may ask. Never for opening an API.
+/// Verifies an access token for any audience: for introspection, revocation and exchange, where the caller decides by
+/// `aud` and `client_id` who may ask. Never use it to grant access to an API.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -71,7 +72,7 @@ fn access(
     verify(token, &expected, now)
 }
 
-/// A refresh token of ours. That it is unused, and its family alive, the database knows.
+/// Verifies a refresh token of ours. Whether it is unused and its family alive is checked against the database.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -84,8 +85,9 @@ pub fn refresh_token(ring: &KeyRing, issuer: &str, token: &str, now: Time) -> Re
     verify(token, &expected, now)
 }
 
-/// An ID token that comes back as a hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). It may have expired, and its
-/// key too; it says who is meant, it is no permission. With `client` it must be that client's alone.
+/// Verifies an ID token that comes back as a hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). The token and
+/// its key may have expired: it identifies a person but permits nothing. With `client`, that client must be its only
+/// audience.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -105,8 +107,8 @@ pub fn id_token_hint(
     verify(token, &expected, now)
 }
 
-/// An ID token that its client gives back in exchange for another token (RFC 8693 §2.1). Unlike a hint it must be good now;
-/// whom it is for the caller compares.
+/// Verifies an ID token that its client exchanges for another token (RFC 8693 §2.1). Unlike a hint, it must not have
+/// expired. The caller compares the audience.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -116,7 +118,8 @@ pub fn exchanged_id_token(ring: &KeyRing, issuer: &str, token: &str, now: Time) 
     verify(token, &expected, now)
 }
 
-/// The result of an action, brought back by the client that it is for. That it is redeemed once, the database knows.
+/// Verifies the result of an action, presented by its audience. That it is redeemed only once is checked by the
+/// database.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -134,7 +137,8 @@ pub fn action_result(
     verify(token, &expected, now)
 }
 
-/// The proof of a signed operation, brought by the client that it is for. That it is redeemed once, the database knows.
+/// Verifies the proof of a signed operation, presented by its audience. That it is redeemed only once is checked by the
+/// database.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -153,8 +157,8 @@ pub fn transaction_proof(
     verify(token, &expected, now)
 }
 
-/// A transaction token of ours that is to be replaced by another; whom it is for the caller compares. Nowhere else is one
-/// taken.
+/// Verifies a transaction token of ours that is to be replaced. The caller compares the audience. No other place
+/// accepts one.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -179,15 +183,16 @@ pub struct Foreign<'a> {
     pub kind: SubjectKind,
     /// Exactly this issuer.
     pub issuer: &'a str,
-    /// Whom it must be for: one of these.
+    /// The audiences of which it must have at least one.
     pub audiences: &'a [&'a str],
-    /// Seconds that clocks may differ.
+    /// How far clocks may differ, in seconds.
     pub leeway: u8,
     /// Longest `exp - iat`, in seconds.
     pub max_life: i64,
 }
 
-/// A token of a trusted issuer, by the keys of exactly that issuer. What its claims mean here, the trust decides.
+/// Verifies a token of a trusted issuer with the keys of exactly that issuer. The trust decides what its claims mean
+/// here.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -203,7 +208,7 @@ pub fn foreign(
             SubjectKind::AccessToken => &[typ::ACCESS],
             SubjectKind::IdToken | SubjectKind::Jwt => &[NO_TYPE, "JWT"],
             SubjectKind::IdJag => &[typ::ID_JAG],
-            // Those of others are for their own trust domains.
+            // Foreign transaction tokens are for their own trust domains.
             SubjectKind::TxnToken => &[],
         },
         issuer: place.issuer,
@@ -215,7 +220,7 @@ pub fn foreign(
         keys: KeySource::Foreign { keys, algorithms },
     };
     let verified: Verified<Map<String, Value>> = verify(token, &expected, now)?;
-    // Logout tokens and security events of old have no type of their own (RFC 8417 §2.2).
+    // Older logout tokens and security events have no type of their own (RFC 8417 §2.2).
     if verified.claims().contains_key("events") {
         return Err(Refusal::WrongType);
     }
@@ -225,16 +230,16 @@ pub fn foreign(
     Ok(verified)
 }
 
-/// The algorithms of client assertions (RFC 7523). Which of them a client may use, the place decides.
+/// The algorithms of client assertions (RFC 7523). The caller decides which of them a client may use.
 pub const ASSERTION_ALGORITHMS: [Algorithm; 4] =
     [Algorithm::ES256, Algorithm::PS256, Algorithm::EdDSA, Algorithm::RS256];
-/// Longest time that a client assertion may still live, in seconds.
+/// The longest remaining life of a client assertion, in seconds.
 const MAX_ASSERTION: i64 = 300;
-/// How far the clock of a client may go before ours, in seconds. Its `exp` gets nothing: it is the client's own choice.
+/// How far a client's clock may be ahead of ours, in seconds. No leeway for `exp`: the client chooses it.
 const CLIENT_CLOCK: Leeway = Leeway { start: 10, expiry: 0 };
 
-/// What a client proves itself with (RFC 7523 §3): signed with a key of its own set, by one of `algorithms`, for us alone.
-/// That it is used once, the database knows.
+/// Verifies a client's authentication assertion (RFC 7523 §3): signed with a key of the client's own set, by one of
+/// `algorithms`, for us alone. That it is used only once is checked by the database.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -266,16 +271,17 @@ pub fn client_assertion(
     Ok(verified)
 }
 
-/// Longest time between `nbf` and `exp` of a strict request object, and from `nbf` until now, in seconds (FAPI 2.0 Message
-/// Signing §5.3.1).
+/// The longest time between `nbf` and `exp` of a strict request object, and from `nbf` until now, in seconds (FAPI 2.0
+/// Message Signing §5.3.1).
 const MAX_REQUEST_OBJECT: i64 = 3600;
 
-/// How far ahead `exp` of any request object may be, in seconds: so long its `jti` is remembered.
+/// How far ahead the `exp` of a request object may be, in seconds: for that long its `jti` is remembered.
 pub const LONGEST_REQUEST_OBJECT: i64 = 86_400;
 
-/// An authorization request that its client signed (RFC 9101 §6, §10.8): with a key of its own set, by one of `algorithms`,
-/// for us. `strict` wants `exp`, `nbf` and a short life, as FAPI 2.0 Message Signing does; otherwise `exp` may be left out, as
-/// OpenID Connect Core §6.1 allows. That it is used once, the database knows.
+/// Verifies an authorization request signed by its client (RFC 9101 §6, §10.8): with a key of the client's own set, by
+/// one of `algorithms`, for us. `strict` requires `exp`, `nbf` and a short life, as FAPI 2.0 Message Signing does.
+/// Otherwise `exp` may be omitted, as OpenID Connect Core §6.1 allows. That it is used only once is checked by the
+/// database.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -299,7 +305,8 @@ pub fn request_object(
     };
     let verified: Verified<Map<String, Value>> = verify(token, &expected, now)?;
     let claims = verified.claims();
-    // A client assertion is about its client; a request never is, so that neither passes for the other.
+    // The `sub` of a client assertion is its client; a request object never has that `sub`. So neither can be used as
+    // the other.
     if claims.get("sub").is_some_and(|sub| sub == client) {
         return Err(Refusal::WrongType);
     }
@@ -314,7 +321,7 @@ pub fn request_object(
     Ok(verified)
 }
 
-/// The common part; whom it is for is set by each place.
+/// The expectation that our own tokens share; each place sets the audience.
 fn own<'a>(
     ring: &'a KeyRing,
     usage: &'a Use,

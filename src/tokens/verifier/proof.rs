@@ -1,7 +1,7 @@
-//! Tokens that bring their own key: DPoP proofs (RFC 9449 §4.2).
+//! Tokens that carry their own key: DPoP proofs (RFC 9449 §4.2).
 //!
-//! Such a token says nothing about who signed it, only that its sender holds the key. So the key in its header is believed
-//! exactly for this signature, and only a public one of a kind that we accept.
+//! Such a token does not say who signed it, only that the sender holds the key. So the key in its header is used for
+//! this one signature only, and it must be a public key of an accepted kind.
 
 use serde_json::{Map, Value};
 
@@ -10,20 +10,20 @@ use crate::domain::strict_json::parse_object;
 use crate::tokens::keys::{Algorithm, PublicKey};
 use crate::tokens::ring::VerifyingKey;
 
-/// Members of a JWK that only its owner may know (RFC 7518 §6).
+/// JWK members that only the owner of the key may know (RFC 7518 §6).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// A token whose signature fits the key it brought.
+/// A token whose signature matches the key it carries.
 #[derive(Clone, Debug)]
 #[must_use = "its claims are not judged yet"]
 pub struct SelfSigned {
     /// The key.
     pub key: PublicKey,
-    /// What it says.
+    /// Its claims.
     pub claims: Map<String, Value>,
 }
 
-/// Opens a token of this `typ` that brings its key as `jwk`.
+/// Verifies the signature of a token with this `typ` that carries its key as `jwk`.
 ///
 /// # Errors
 /// [`Refusal`].

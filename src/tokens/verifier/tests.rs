@@ -1,4 +1,4 @@
-//! Hostile tokens, each refused by name.
+//! Hostile tokens, each with the refusal expected.
 
 mod forgery;
 mod form;
@@ -26,7 +26,7 @@ fn now() -> Time {
     DateTime::from_timestamp(NOW, 0).unwrap()
 }
 
-/// Keys of every kind; made once because RSA is slow to make.
+/// Keys of every kind, made only once because RSA keys are slow to generate.
 struct World {
     keys: Vec<StoredKey>,
     ring: KeyRing,
@@ -76,7 +76,7 @@ impl World {
         self.sign(&Use::Refresh, Algorithm::HS256, "rt+jwt", claims)
     }
 
-    /// A properly signed ES256 token with any header and any claims text, as only a broken signer could make it.
+    /// A correctly signed ES256 token with any header and any claims text, as only a faulty signer could make it.
     fn raw(&self, header: &str, claims: &str) -> String {
         let key = self.stored(&Use::Tokens, Algorithm::ES256);
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.material.secret().expose()).unwrap();

@@ -1,4 +1,4 @@
-//! A person's own account: overview, sessions, activity. The passkey pages are in [`super::passkeys`].
+//! A user's own account: overview, sessions, activity. The passkey pages are in [`super::passkeys`].
 
 use askama::Template;
 
@@ -7,7 +7,7 @@ use super::messages::Texts;
 use crate::clock::Time;
 use crate::domain::id::SessionId;
 
-/// The sections of the account, as their navigation names them.
+/// The sections of the account, as in its navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     /// `/account`.
@@ -26,7 +26,7 @@ impl Section {
     /// All, in the order of the navigation.
     pub const ALL: [Self; 5] = [Self::Overview, Self::Passkeys, Self::Sessions, Self::Apps, Self::Activity];
 
-    /// Its path.
+    /// The path of the section.
     pub fn href(&self) -> &'static str {
         match self {
             Self::Overview => "/account",
@@ -48,7 +48,7 @@ impl Section {
         }
     }
 
-    /// Its name.
+    /// The name of the section.
     pub fn label(&self, t: &Texts) -> &'static str {
         match self {
             Self::Overview => t.overview,
@@ -60,7 +60,7 @@ impl Section {
     }
 }
 
-/// What just succeeded, told as a banner on the page that a POST redirected to. Read from `?done=…`, which is matched
+/// What just succeeded, shown as a banner on the page that a POST redirected to. Read from `?done=…`, which is matched
 /// against these codes and never printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
@@ -95,7 +95,7 @@ impl Done {
         Self::Welcome,
     ];
 
-    /// The code in the address.
+    /// The code in the URL.
     pub fn code(&self) -> &'static str {
         match self {
             Self::PasskeyAdded => "passkey-added",
@@ -109,12 +109,12 @@ impl Done {
         }
     }
 
-    /// The banner for a code, if it is one.
+    /// The banner for a code, if the code is known.
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|done| done.code() == code)
     }
 
-    /// Its words.
+    /// The text.
     pub fn text(&self, t: &Texts) -> &'static str {
         match self {
             Self::PasskeyAdded => t.done_passkey_added,
@@ -133,30 +133,30 @@ impl Done {
 #[derive(Clone, Debug, Template)]
 #[template(path = "account.html")]
 pub struct Overview {
-    /// The frame; `signed_in` must be there.
+    /// The frame; requires `signed_in`.
     pub frame: Frame,
     /// What just succeeded.
     pub done: Option<Done>,
-    /// How many passkeys there are, suspended ones too.
+    /// The number of passkeys, including suspended ones.
     pub passkeys: u64,
-    /// How many sessions there are, this one too.
+    /// The number of sessions, including this one.
     pub sessions: u64,
-    /// The latest entry of the activity.
+    /// The latest activity.
     pub latest: Option<Entry>,
-    /// What servers of the operator say after a sign-in.
+    /// Messages from the operator's hooks after a sign-in.
     pub said: Vec<Said>,
 }
 
-/// What a server of the operator says after a sign-in. Others' words: escaped, and isolated from ours.
+/// A message from one of the operator's hooks after a sign-in. Foreign text: escaped, and isolated from our own.
 #[derive(Clone, Debug)]
 pub struct Said {
-    /// Its heading.
+    /// The heading.
     pub title: String,
-    /// A few words.
+    /// A short text.
     pub text: Option<String>,
-    /// Lines: label and value.
+    /// Lines of label and value.
     pub items: Vec<(String, String)>,
-    /// When the sign-in was.
+    /// The time of the sign-in.
     pub at: Time,
 }
 
@@ -168,20 +168,20 @@ impl Overview {
     }
 }
 
-/// A browser that is signed in.
+/// A signed-in browser or app.
 #[derive(Clone, Debug)]
 pub struct SessionCard {
     /// The session.
     pub id: SessionId,
-    /// Whether it is the one that asks.
+    /// Whether it is the session of this request.
     pub current: bool,
-    /// "Firefox on Linux", as read from the browser's own words.
+    /// "Firefox on Linux", as derived from the user agent; the `client_id` for the session of a client.
     pub browser: String,
-    /// Where from: a place or an address.
+    /// The network from which the session was opened.
     pub place: Option<String>,
     /// When it signed in.
     pub first_seen: Time,
-    /// When it was last here.
+    /// When it was last used.
     pub last_seen: Time,
 }
 
@@ -189,7 +189,7 @@ pub struct SessionCard {
 #[derive(Clone, Debug, Template)]
 #[template(path = "sessions.html")]
 pub struct Sessions {
-    /// The frame; `signed_in` and `csrf` must be there.
+    /// The frame; requires `signed_in` and `csrf`.
     pub frame: Frame,
     /// What just succeeded.
     pub done: Option<Done>,
@@ -205,7 +205,7 @@ impl Sessions {
     }
 }
 
-/// What happened, in the words of the activity page.
+/// What happened, as categories of the activity page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happened {
     /// Signed in.
@@ -216,7 +216,7 @@ pub enum Happened {
     SignedOut,
     /// The account was created.
     SignedUp,
-    /// A fresh verification.
+    /// The user confirmed their identity.
     Confirmed,
     /// A passkey was added.
     PasskeyAdded,
@@ -240,11 +240,11 @@ pub enum Happened {
     DeviceCodeRefused,
     /// An operation was signed.
     Signed,
-    /// A backend was permitted something, or did it.
+    /// A backend created or used an action token, or redeemed a result.
     AppActed,
-    /// The same of the people who run the server, by a command.
+    /// The operator created an action token by a command.
     OperatorActed,
-    /// Somebody used a link that they made.
+    /// A link created by the operator was used.
     LinkUsed,
     /// Anything else.
     Other,
@@ -265,7 +265,7 @@ impl Happened {
         }
     }
 
-    /// Its words.
+    /// The text.
     pub fn label(&self, t: &Texts) -> &'static str {
         match self {
             Self::SignedIn => t.did_sign_in,
@@ -292,16 +292,16 @@ impl Happened {
     }
 }
 
-/// One line of the activity.
+/// An entry of the activity page.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// What happened.
     pub what: Happened,
-    /// When.
+    /// When it happened.
     pub at: Time,
-    /// What it was about: a passkey's or an app's name.
+    /// The name of the passkey or app that it is about.
     pub about: Option<String>,
-    /// Browser and place.
+    /// The network of the caller.
     pub from: Option<String>,
 }
 
@@ -309,7 +309,7 @@ pub struct Entry {
 #[derive(Clone, Debug, Template)]
 #[template(path = "activity.html")]
 pub struct Activity {
-    /// The frame; `signed_in` must be there.
+    /// The frame; requires `signed_in`.
     pub frame: Frame,
     /// Latest first.
     pub entries: Vec<Entry>,

@@ -1,31 +1,31 @@
-//! Approving one operation that an app asks for, by a link of its own.
+//! Approving an operation that an app requests, by a link from that app.
 //!
-//! What must always hold: the page shows the operation as it will be signed, word by word and isolated; who asks and whose
-//! account it is stand beside it; No stands beside Yes with the same weight.
+//! What must always hold: the page shows the operation exactly as it will be signed, with isolated text; beside it, who
+//! requests it and for which account; No has the same weight as Yes.
 
 use askama::Template;
 
 use super::scopes::AppIdentity;
 use super::{AccountCard, Frame};
 
-/// One line of what is approved.
+/// A line of the operation.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// What it is.
+    /// The label.
     pub label: String,
-    /// Its value.
+    /// The value.
     pub value: String,
 }
 
-/// `POST /approve`: what is approved, and the button.
+/// `POST /approve`: the operation, and the button.
 #[derive(Clone, Debug, Template)]
 #[template(path = "approve.html")]
 pub struct Approve {
     /// The frame; `boot` with [`super::PageKind::Action`].
     pub frame: Frame,
-    /// Who asks, and where the person goes afterwards.
+    /// The requesting app, and where the user goes afterwards.
     pub app: AppIdentity,
-    /// Whose approval it is.
+    /// The account that approves.
     pub account: AccountCard,
     /// The operation, as a sentence.
     pub operation: String,

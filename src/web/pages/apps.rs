@@ -1,4 +1,4 @@
-//! `/account/apps`: what a person allowed, and how to take it back.
+//! `/account/apps`: the apps that a user gave access to, and how to revoke it.
 
 use askama::Template;
 
@@ -10,17 +10,17 @@ use crate::clock::Time;
 /// An app with access to the account.
 #[derive(Clone, Debug)]
 pub struct AppCard {
-    /// Its client id.
+    /// The `client_id`.
     pub client: String,
-    /// Its registered name.
+    /// The registered name.
     pub name: String,
-    /// The host its answers go to.
+    /// The host that its answers go to.
     pub host: Option<String>,
-    /// Where a sign-in at the app begins (OpenID Connect Core §4).
+    /// The URL at which a sign-in to the app starts (OpenID Connect Core §4).
     pub open: Option<String>,
-    /// What it may do.
+    /// What the app may do.
     pub scopes: Vec<ScopeItem>,
-    /// When it was first allowed.
+    /// When access was first allowed.
     pub since: Time,
 }
 
@@ -28,7 +28,7 @@ pub struct AppCard {
 #[derive(Clone, Debug, Template)]
 #[template(path = "apps.html")]
 pub struct Apps {
-    /// The frame; `signed_in` and `csrf` must be there.
+    /// The frame; requires `signed_in` and `csrf`.
     pub frame: Frame,
     /// What just succeeded.
     pub done: Option<Done>,

@@ -1,8 +1,9 @@
-//! The files that the pages load: one stylesheet, one icon sprite, the ES module of every page, and one for pages of actions.
+//! The files that the pages load: one stylesheet, one icon sprite, the ES module of every page, and one for the pages
+//! of action tokens.
 //!
-//! They are compiled in, and packed (gzip) once in the life of a server. Their names carry a hash of their content, so they may
-//! be cached for ever (`immutable`), and a page from before an upgrade gets a 404 for its old name rather than a file that does
-//! not fit it. To add one: a line in `ASSETS` and, when templates need its address, a field in [`AssetUrls`].
+//! They are compiled in, and compressed (gzip) once per process. Their names contain a hash of their content, so they
+//! can be cached forever (`immutable`), and a page from before an upgrade gets 404 for the old name rather than a file
+//! that does not match it. To add one: a line in `ASSETS` and, if templates need its URL, a field in [`AssetUrls`].
 
 use std::io::Write as _;
 use std::sync::LazyLock;
@@ -16,35 +17,35 @@ use flate2::write::GzEncoder;
 use crate::domain::text::hex;
 use crate::web::error::{Failure, Kind, Problem};
 
-/// Where the files are served: `GET /assets/{name}`.
+/// The path below which the files are served: `GET /assets/{name}`.
 pub const PREFIX: &str = "/assets/";
 
-/// What is sent as `Cache-Control` with a found asset.
+/// The `Cache-Control` of an asset.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// One file, ready to be sent.
+/// A file, ready to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
     /// The content.
     pub bytes: &'static [u8],
-    /// The same, packed (RFC 1952).
+    /// The content, compressed with gzip (RFC 1952).
     pub gzip: &'static [u8],
     /// The `Content-Type`.
     pub content_type: &'static str,
-    /// A strong entity tag, with its quotes.
+    /// A strong entity tag, including the quotes.
     pub etag: &'static str,
 }
 
-/// The addresses that templates print.
+/// The URLs that templates print.
 #[derive(Clone, Copy, Debug)]
 pub struct AssetUrls {
     /// The stylesheet.
     pub css: &'static str,
     /// The ES module.
     pub module: &'static str,
-    /// The icon sprite; icons are its fragments.
+    /// The icon sprite. Icons are its fragments.
     pub icons: &'static str,
-    /// The module of pages on which an app lets somebody do one thing.
+    /// The module of the pages of action tokens.
     pub action: &'static str,
 }
 
@@ -57,7 +58,7 @@ struct Named {
 static ASSETS: LazyLock<[Named; 4]> = LazyLock::new(|| {
     const SCRIPT: &str = "text/javascript; charset=utf-8";
     let module = named("passkey", "js", SCRIPT, without_comments(include_str!("assets/passkey.js")));
-    // A module imports another by its file's name here, and by the name with the hash once it is served.
+    // In the source, a module imports another by its file name; as served, by the name with the hash.
     let action = without_comments(include_str!("assets/action.js")).replace("./passkey.js", module.url);
     [
         named("app", "css", "text/css; charset=utf-8", include_str!("assets/app.css").to_owned()),
@@ -74,8 +75,7 @@ static URLS: LazyLock<AssetUrls> = LazyLock::new(|| AssetUrls {
     action: ASSETS[3].url,
 });
 
-/// A script without what only its readers need: indentation, empty lines and lines that are a comment. No text of a script
-/// may reach over several lines.
+/// Removes indentation, empty lines and full-line comments from a script. No string in a script may span several lines.
 fn without_comments(script: &str) -> String {
     script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).fold(
         String::new(),
@@ -87,7 +87,7 @@ fn without_comments(script: &str) -> String {
     )
 }
 
-/// Leaks the file and its names, once in the life of the process: they are needed until its end.
+/// Leaks the file and its names, once per process, because they are needed until it ends.
 fn named(stem: &str, extension: &str, content_type: &'static str, text: String) -> Named {
     let text: &'static str = text.leak();
     let bytes = text.as_bytes();
@@ -104,17 +104,17 @@ fn packed(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// The addresses of all assets.
+/// The URLs of all assets.
 pub fn urls() -> AssetUrls {
     *URLS
 }
 
-/// The asset of exactly this name (what follows [`PREFIX`]), if it is one of today's.
+/// The asset with exactly this name (the part after [`PREFIX`]), if this version has it.
 pub fn find(name: &str) -> Option<Asset> {
     ASSETS.iter().find(|named| named.name == name).map(|named| named.asset)
 }
 
-/// Serves an asset, packed for whoever unpacks it.
+/// Serves an asset, compressed if the client accepts gzip.
 pub async fn serve(request: HttpRequest, name: web::Path<String>) -> HttpResponse {
     let Some(asset) = find(&name) else {
         let failure = Failure::new(Kind::NotFound, "There is no such file, or it belongs to another version.");
@@ -128,12 +128,12 @@ pub async fn serve(request: HttpRequest, name: web::Path<String>) -> HttpRespons
     if asset.gzip.is_empty() || !takes_gzip(request.headers()) {
         return response.insert_header((ETAG, asset.etag)).body(asset.bytes);
     }
-    // Other bytes want another strong tag (RFC 9110 §8.8.3).
+    // Different bytes require a different strong entity tag (RFC 9110 §8.8.3).
     let etag = asset.etag.replacen('"', "\"z", 1);
     response.insert_header((ETAG, etag)).insert_header((CONTENT_ENCODING, "gzip")).body(asset.gzip)
 }
 
-/// Whether gzip is named without being refused (RFC 9110 §12.5.3).
+/// Whether gzip is listed and not excluded by its weight (RFC 9110 §12.5.3).
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
     codings.flat_map(|text| text.split(',')).any(|one| {
@@ -204,7 +204,7 @@ mod tests {
         }
     }
 
-    /// The weight of a page, as they are sent.
+    /// The sizes of the files as sent.
     #[test]
     fn the_files_stay_small() {
         for (file, limit) in [("app.css", 6), ("passkey.js", 8), ("icons.svg", 4), ("action.js", 1)] {

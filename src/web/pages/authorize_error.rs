@@ -1,7 +1,8 @@
-//! An authorization request that cannot be answered to its sender, because who that is was not proven.
+//! The error page for an authorization request that cannot be answered to its sender, because the sender was not
+//! verified.
 //!
-//! What must always hold: nothing redirects and nothing links to an address that came with the request; what was sent is
-//! printed as text, for developers, behind a fold.
+//! What must always hold: the page neither redirects nor links to an address from the request; what was sent is printed
+//! as text, for developers, in a collapsed section.
 
 use askama::Template;
 
@@ -17,20 +18,20 @@ pub enum Fault {
     ClientUnknown,
     /// `redirect_uri` is missing where it must be sent.
     RedirectMissing,
-    /// `redirect_uri` is none of the client's.
+    /// `redirect_uri` is not registered for the client.
     RedirectUnregistered,
-    /// `request_uri` names no pushed request that is alive.
+    /// `request_uri` does not name an active pushed request.
     RequestExpired,
-    /// The request object could not be trusted.
+    /// The request object could not be verified.
     RequestObject,
-    /// The interaction that a page belonged to is over.
+    /// The interaction that the page belonged to has ended.
     InteractionOver,
-    /// Anything else about the request's form.
+    /// Any other fault in the form of the request.
     Malformed,
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 8] = [
         Self::ClientMissing,
         Self::ClientUnknown,
@@ -42,7 +43,7 @@ impl Fault {
         Self::Malformed,
     ];
 
-    /// What people are told.
+    /// The text for users.
     fn text(self, t: &Texts) -> &'static str {
         match self {
             Self::RequestExpired | Self::InteractionOver => t.authorize_expired,
@@ -50,7 +51,7 @@ impl Fault {
         }
     }
 
-    /// What the app's developer is told.
+    /// The text for the app's developer.
     fn for_developers(self, t: &Texts) -> &'static str {
         match self {
             Self::ClientMissing => t.dev_client_missing,
@@ -73,11 +74,11 @@ pub struct AuthorizeError {
     pub frame: Frame,
     /// What is wrong.
     pub fault: Fault,
-    /// More for the developer, in the server's words, such as which parameter.
+    /// Further details for the developer, for example which parameter.
     pub detail: Option<String>,
     /// The value that was sent, shown as text.
     pub sent: Option<String>,
-    /// The request's id, as it is in the log.
+    /// The request ID, as in the log.
     pub request_id: String,
 }
 

@@ -1,22 +1,22 @@
-//! Which account an app is to get, when it asked for a choice (`prompt=select_account`).
+//! Choosing the account for an app that requested a choice (`prompt=select_account`).
 
 use askama::Template;
 
 use super::sign_in::AppChip;
 use super::{AccountCard, Frame};
 
-/// Continue as who is signed in, or as somebody else. The form posts `csrf` and `decision` (`continue`, `another` or
+/// Continue as the signed-in user, or as another. The form posts `csrf` and `decision` (`continue`, `another` or
 /// `deny`).
 #[derive(Clone, Debug, Template)]
 #[template(path = "choose_account.html")]
 pub struct ChooseAccount {
-    /// The frame; `csrf` must be there.
+    /// The frame; requires `csrf`.
     pub frame: Frame,
-    /// Who asks.
+    /// The requesting app.
     pub app: AppChip,
-    /// Who is signed in.
+    /// The signed-in user.
     pub account: AccountCard,
-    /// Where the form goes: a path of ours.
+    /// The path that the form posts to.
     pub action: String,
 }
 

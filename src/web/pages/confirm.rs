@@ -1,4 +1,4 @@
-//! Step-up: the person proves again that it is them, right before something sensitive.
+//! Step-up: the user confirms their identity right before a sensitive operation.
 
 use askama::Template;
 
@@ -10,13 +10,13 @@ use super::{AccountCard, Frame};
 pub enum Reason {
     /// Adding a passkey.
     AddPasskey,
-    /// Removing the passkey of this name.
+    /// Removing the passkey with this name.
     RemovePasskey(String),
-    /// Using the paused passkey of this name again. Another one must confirm it.
+    /// Resuming the paused passkey with this name, which another passkey must confirm.
     ResumePasskey(String),
     /// Signing out every other session.
     SignOutOthers,
-    /// Something else that wants a fresh verification.
+    /// Anything else that requires a recent verification.
     Continue,
 }
 
@@ -38,13 +38,13 @@ impl Reason {
 pub struct Confirm {
     /// The frame; `boot` with [`super::PageKind::StepUp`] and `next`, the path to return to.
     pub frame: Frame,
-    /// Whose confirmation is wanted.
+    /// The account that must confirm.
     pub account: AccountCard,
-    /// What for.
+    /// The reason for the confirmation.
     pub reason: Reason,
     /// Whether the account has a passkey to confirm with.
     pub has_passkey: bool,
-    /// Where "Use another account" leads, when an app asks: a path of ours.
+    /// Where "Use another account" leads, if an app requested the sign-in: a path of ours.
     pub another: Option<String>,
     /// Where Cancel leads: a path on our origin.
     pub cancel: String,

@@ -1,35 +1,35 @@
-//! Consent: an app asks for access, the person says yes or no.
+//! Consent: an app requests access, and the user allows or denies it.
 //!
-//! What must always hold: the page says who asks, at which domain, for whose account and for what; No stands beside Yes
-//! with the same weight, and nothing has the focus; the form can only take away from what was asked.
+//! What must always hold: the page says who requests access, at which domain, to which account and for what; No has the
+//! same weight as Yes, and nothing has the focus; the form can only remove something from the request.
 
 use askama::Template;
 
 use super::scopes::{AppIdentity, ScopeGroup, ScopeItem, grouped};
 use super::{AccountCard, Frame};
 
-/// The question, before anything is sent to the app.
+/// The consent question, before anything is sent to the app.
 ///
 /// The form posts `csrf`, `decision` (`allow` or `deny`) and, for each optional scope that stays ticked, its
 /// [`ScopeItem::field`].
 #[derive(Clone, Debug, Template)]
 #[template(path = "consent.html")]
 pub struct Consent {
-    /// The frame; `csrf` must be there.
+    /// The frame; requires `csrf`.
     pub frame: Frame,
-    /// Who asks.
+    /// The requesting app.
     pub app: AppIdentity,
-    /// Whose account it is.
+    /// The account that access is requested to.
     pub account: AccountCard,
     /// Where "Use another account" leads: a path of ours.
     pub another: Option<String>,
-    /// Where the form goes: a path of ours.
+    /// The path that the form posts to.
     pub action: String,
-    /// What is asked for. When some of it was allowed before, the rest is `fresh`.
+    /// The requested scopes. If some were allowed before, the others are `fresh`.
     pub scopes: Vec<ScopeItem>,
-    /// Whether the app was allowed something before and asks for more now.
+    /// Whether the app had access before and now requests more.
     pub widening: bool,
-    /// Names of the resources that the access is for, beside this server.
+    /// The names of the resources that access is requested to, apart from this server.
     pub resources: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The developer panel: the two REST calls, run with one's own passkey, with the raw answers.
+//! The developer panel: runs the two REST calls with the user's own passkey and shows the raw answers.
 
 use askama::Template;
 use serde::Serialize;
@@ -13,19 +13,19 @@ pub struct Developer {
     pub frame: Frame,
     /// Our public origin, `https://id.example`.
     pub origin: String,
-    /// The client that tokens are asked for: the quick-start client, or one of the operator's choice.
+    /// The client that tokens are requested for: the quick-start client, or one chosen by the operator.
     pub client_id: String,
-    /// The scope to propose.
+    /// The scope to suggest.
     pub scope: String,
-    /// Names of the bridges that this client may ask for.
+    /// The names of the bridges that this client can request.
     pub bridges: Vec<String>,
-    /// Whether a new person may create a passkey here.
+    /// Whether a new user can create an account here.
     pub sign_up: bool,
-    /// Where the API reference is.
+    /// The URL of the API reference.
     pub docs: Option<String>,
 }
 
-/// The wanted result, in the order that people write it.
+/// The requested result, with its members in the usual order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Wanted<'a> {
@@ -43,7 +43,7 @@ impl Developer {
         self.frame.t().dev_title
     }
 
-    /// What is sent as `result` for a kind of result.
+    /// The `result` member for a kind of result.
     fn wanted<'a>(&'a self, kind: &'a str) -> Wanted<'a> {
         let client_id = (kind != "session").then_some(self.client_id.as_str());
         let scope = (kind == "tokens").then_some(self.scope.as_str());
@@ -51,13 +51,13 @@ impl Developer {
         Wanted { kind, client_id, scope, bridge }
     }
 
-    /// The first call for the command line. A session is only given to our own origin and needs its cookie kept.
+    /// The first call as a `curl` command. A session is issued only to our own origin, and its cookie must be stored.
     fn curl_options(&self, kind: &str) -> String {
         let wanted = serde_json::to_string(&self.wanted(kind)).unwrap_or_default();
         self.curl("options", kind, &format!(r#"{{"result":{wanted}}}"#))
     }
 
-    /// The second call.
+    /// The second call as a `curl` command.
     fn curl_verify(&self, kind: &str) -> String {
         self.curl("verify", kind, r#"{"ceremonyId":"…","credential":{…}}"#)
     }

@@ -1,8 +1,8 @@
-//! Giving a device access to an account: entering its code, comparing, done (RFC 8628).
+//! Giving a device access to an account: entering the code, comparing it, and the result (RFC 8628).
 //!
-//! What must always hold: a code in the address fills the field and does nothing else; before anything is allowed the
-//! page shows the code to compare, who asks from where, and the warning that is always there; No stands before Yes with
-//! the same weight.
+//! What must always hold: a code in the URL prefills the field and does nothing else; before anything is allowed, the
+//! page shows the code to compare, who requests access and from where, and a warning that is always present; No comes
+//! before Yes, with the same weight.
 
 use askama::Template;
 
@@ -11,14 +11,14 @@ use super::scopes::{AppIdentity, ScopeGroup, ScopeItem, grouped};
 use super::{AccountCard, Frame};
 use crate::clock::Time;
 
-/// Why a code was not taken. Wrong, expired and used codes are one case on purpose.
+/// Why a code was not accepted. Wrong, expired and used codes are deliberately one case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeProblem {
-    /// There is nothing to do with this code.
+    /// The code is wrong, expired or used.
     Unusable,
-    /// Too many wrong codes from here; the minutes to wait.
+    /// Too many wrong codes from this session or network; the minutes to wait.
     TooMany(u64),
-    /// Too many wrong codes of this length, by everybody together.
+    /// Too many wrong codes of this length from all users together.
     AllWrong,
 }
 
@@ -32,17 +32,17 @@ impl CodeProblem {
     }
 }
 
-/// `GET /device`: the code goes in. The form posts `csrf` and `user_code`.
+/// `GET /device`: the form for entering the code. It posts `csrf` and `user_code`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "device_enter.html")]
 pub struct DeviceEnter {
-    /// The frame; `csrf` must be there.
+    /// The frame; requires `csrf`.
     pub frame: Frame,
-    /// What stands in the field: the address's code, or what was typed.
+    /// The content of the field: the code from the URL, or what was typed.
     pub code: String,
-    /// Why the last one was not taken.
+    /// Why the last code was not accepted.
     pub problem: Option<CodeProblem>,
-    /// Where the form goes: a path of ours.
+    /// The path that the form posts to.
     pub action: String,
 }
 
@@ -58,31 +58,31 @@ impl DeviceEnter {
     }
 }
 
-/// The question. The form posts `csrf`, `decision` (`allow` or `deny`), `user_code`, and `mine` when the box is ticked.
+/// The question. The form posts `csrf`, `decision` (`allow` or `deny`), `user_code`, and `mine` if the box is ticked.
 #[derive(Clone, Debug, Template)]
 #[template(path = "device_review.html")]
 pub struct DeviceReview {
-    /// The frame; `csrf` must be there.
+    /// The frame; requires `csrf`.
     pub frame: Frame,
     /// The code as the device shows it, with its hyphen.
     pub code: String,
-    /// Who asks.
+    /// The requesting app.
     pub app: AppIdentity,
-    /// Whose account it is.
+    /// The account that access is requested to.
     pub account: AccountCard,
-    /// What is asked for; nothing is optional here.
+    /// The requested scopes. None is optional here.
     pub scopes: Vec<ScopeItem>,
-    /// The APIs that it asks for, by name.
+    /// The names of the requested APIs.
     pub resources: Vec<String>,
-    /// The network that the device asked from.
+    /// The network that the device's request came from.
     pub network: String,
-    /// What the device called itself.
+    /// The name that the device gave itself.
     pub device: Option<String>,
-    /// When it asked.
+    /// When the device requested access.
     pub asked: Time,
-    /// Allow was pressed without the tick; answered with status 422.
+    /// Whether Allow was pressed without ticking the box. Answered with status 422.
     pub unticked: bool,
-    /// Where the form goes: a path of ours.
+    /// The path that the form posts to.
     pub action: String,
 }
 
@@ -103,11 +103,11 @@ impl DeviceReview {
 pub enum Outcome {
     /// The device has access.
     Allowed,
-    /// It has not.
+    /// The device has no access.
     Denied,
 }
 
-/// The last page.
+/// The result page.
 #[derive(Clone, Debug, Template)]
 #[template(path = "device_done.html")]
 pub struct DeviceDone {

@@ -1,16 +1,16 @@
-//! The layout of documentation that the server renders itself: the API reference, guides.
+//! The layout of the documentation that the server renders: the API reference and the guides.
 
 use askama::Template;
 
 use super::Frame;
 use super::messages::Html;
 
-/// Markup made by us from our own sources (never from what a visitor sent).
+/// HTML made from our own sources, never from what a visitor sent.
 #[derive(Clone, Debug)]
 pub struct OwnMarkup(Html);
 
 impl OwnMarkup {
-    /// Vouches that `markup` is ours, well formed, and without inline styles or handlers.
+    /// The caller guarantees that `markup` is ours, well-formed, and without inline styles or handlers.
     pub fn new(markup: String) -> Self {
         Self(Html::trusted(markup))
     }
@@ -23,11 +23,11 @@ impl OwnMarkup {
 /// A page in the navigation.
 #[derive(Clone, Debug)]
 pub struct DocLink {
-    /// Where it is.
+    /// The URL.
     pub href: String,
-    /// Its title.
+    /// The title.
     pub title: String,
-    /// Whether it is the page shown.
+    /// Whether it is the current page.
     pub current: bool,
 }
 
@@ -39,7 +39,7 @@ pub struct DocPage {
     pub frame: Frame,
     /// The title, printed as the only `h1`.
     pub title: String,
-    /// What follows it; its headings begin with `h2`.
+    /// The content below the title. Its headings start at `h2`.
     pub body: OwnMarkup,
     /// The sections of this page.
     pub contents: Vec<DocLink>,

@@ -1,18 +1,18 @@
-//! Errors that are shown as a page: what happened, what to do, and a number to ask for help with.
+//! Error pages: what happened, what to do, and a request ID to quote when asking for help.
 
 use askama::Template;
 
 use super::Frame;
 use super::messages::Texts;
 
-/// Which error.
+/// The kind of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// 400: a request that makes no sense, such as an authorization request that cannot be trusted.
+    /// 400: a malformed request, such as an authorization request that cannot be trusted.
     Request,
-    /// 403: not for this account.
+    /// 403: this account is not allowed to do this.
     Forbidden,
-    /// 403: the form's token does not fit the session any more.
+    /// 403: the form's token no longer matches the session.
     Stale,
     /// 404.
     NotFound,
@@ -22,12 +22,12 @@ pub enum Kind {
     TooLarge,
     /// 429, with the minutes to wait.
     TooMany(u64),
-    /// 503: storage, keys or mail; never the person's fault.
+    /// 503: storage, keys or mail; never the user's fault.
     Unavailable,
 }
 
 impl Kind {
-    /// The HTTP status it is sent with.
+    /// The HTTP status of the page.
     pub fn status(&self) -> u16 {
         match self {
             Self::Request => 400,
@@ -73,11 +73,11 @@ impl Kind {
 pub struct ErrorPage {
     /// The frame.
     pub frame: Frame,
-    /// Which error.
+    /// The kind of error.
     pub kind: Kind,
-    /// The request's id, as it is in the log.
+    /// The request ID, as in the log.
     pub request_id: String,
-    /// A GET path on our origin, or an address at a protected host, to try again, where that makes sense.
+    /// Where to retry, if that makes sense: a GET path on our origin, or a URL at a protected host.
     pub retry: Option<String>,
 }
 

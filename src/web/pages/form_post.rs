@@ -1,7 +1,7 @@
-//! The way back to an app that wants its answer as a form (OAuth 2.0 Form Post Response Mode).
+//! The return to an app that requested its answer as a form (OAuth 2.0 Form Post Response Mode).
 //!
-//! The page module submits the form; without script there is a button. The page needs the app's address in its
-//! `form-action`: [`crate::web::headers::page_policy_for`].
+//! The page module submits the form. Without script, there is a button. The page's `form-action` must contain the app's
+//! address: [`crate::web::headers::page_policy_for`].
 
 use askama::Template;
 
@@ -15,7 +15,7 @@ pub struct FormPost {
     pub frame: Frame,
     /// The app's registered name.
     pub app: String,
-    /// The proven redirect URI.
+    /// The verified redirect URI.
     pub url: String,
     /// The parameters of the answer, in order.
     pub fields: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! What every page has: its head, header and footer, the account it is shown to, and the data for the page module.
+//! What every page has: its head, header and footer, the signed-in account, and the data for the page module.
 
 use chrono::Datelike;
 use serde::Serialize;
@@ -13,64 +13,64 @@ use crate::clock::Time;
 pub struct Frame {
     /// The language of the page.
     pub locale: Locale,
-    /// The name of this installation as people know it.
+    /// The display name of this installation.
     pub realm: String,
-    /// What stands before the paths of our pages: nothing under our public address; that address on pages that are read at the
-    /// administration listener.
+    /// The prefix of links to our pages: empty under our public URL; that URL on pages served by the administration
+    /// listener.
     pub base: String,
-    /// Host (and port, when unusual) of our own public address, shown in the footer.
+    /// Host (and port, if not the default) of our public URL, shown in the footer.
     pub public_host: String,
-    /// The nonce of this answer's content security policy.
+    /// The nonce of the content security policy.
     pub nonce: String,
-    /// The synchroniser token for forms. Requests in JSON need none, they count by where their browser says they come from; the
-    /// page module sends it with those that act for an account.
+    /// The synchroniser token for forms. JSON requests do not require one, because they are judged by the origin that
+    /// the browser states; the page module sends it with requests that act for an account.
     pub csrf: Option<String>,
-    /// Who is signed in, if anybody.
+    /// The signed-in user, if any.
     pub signed_in: Option<AccountCard>,
-    /// Links at the foot of the page.
+    /// The links in the footer.
     pub footer: Vec<FooterLink>,
-    /// Where people turn to those who run the site, where they said so.
+    /// How to contact the operator, if configured.
     pub contact: Option<String>,
-    /// The request's time, against which the page's moments are told.
+    /// The time of the request, to which the times on the page are relative.
     pub now: Time,
-    /// What the page module is told.
+    /// The data for the page module.
     pub boot: Boot,
 }
 
-/// A person, as their own pages show them.
+/// A user, as their own pages show them.
 #[derive(Clone, Debug, Default)]
 pub struct AccountCard {
-    /// Their name, if they gave one.
+    /// The name, if they gave one.
     pub name: Option<String>,
-    /// Their e-mail address, if they gave one.
+    /// The e-mail address, if they gave one.
     pub email: Option<String>,
-    /// A short form of the account's id, for accounts with neither.
+    /// A short form of the account's ID, for accounts with neither.
     pub short_id: String,
 }
 
 impl AccountCard {
-    /// The line that stands first: name, else e-mail, else the short id.
+    /// The first line: name, else e-mail, else the short ID.
     pub fn title(&self) -> &str {
         self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.short_id)
     }
 
-    /// The line below, when it says something new.
+    /// The second line, if it adds anything.
     pub fn detail(&self) -> Option<&str> {
         self.email.as_deref().filter(|_| self.name.is_some())
     }
 
-    /// One letter for the round badge (decoration; a screen reader never hears it).
+    /// One letter for the round badge (decoration, hidden from screen readers).
     pub fn initial(&self) -> String {
         self.title().chars().find(|c| c.is_alphanumeric()).map(|c| c.to_uppercase().to_string()).unwrap_or_default()
     }
 }
 
-/// A link at the foot of each page.
+/// A link in the footer of every page.
 #[derive(Clone, Debug)]
 pub enum FooterLink {
     /// The operator's help page.
     Help(String),
-    /// Where the operator is asked.
+    /// The operator's contact.
     Contact(String),
     /// The operator's privacy statement.
     Privacy(String),
@@ -78,12 +78,12 @@ pub enum FooterLink {
     Terms(String),
     /// Our developer panel.
     Developer,
-    /// Our documentation, at this path.
+    /// Our documentation, at this URL.
     Docs(String),
 }
 
 impl FooterLink {
-    /// Where it leads, from a page with this [base](Frame::base).
+    /// The target of the link, from a page with this [base](Frame::base).
     pub fn href(&self, base: &str) -> String {
         match self {
             Self::Help(href) | Self::Contact(href) | Self::Privacy(href) | Self::Terms(href) | Self::Docs(href) => {
@@ -93,7 +93,7 @@ impl FooterLink {
         }
     }
 
-    /// Its words.
+    /// The text of the link.
     pub fn label(&self, t: &Texts) -> &'static str {
         match self {
             Self::Help(_) => t.footer_help,
@@ -106,69 +106,69 @@ impl FooterLink {
     }
 }
 
-/// What the module does on a page.
+/// What the page module does on a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PageKind {
     /// Nothing but copy buttons and focus.
     #[default]
     Plain,
-    /// Signing in: autofill, the button, creating for new people.
+    /// Signing in: autofill, the button, sign-up for new users.
     SignIn,
-    /// A fresh verification of somebody who is signed in.
+    /// Confirming the identity of a signed-in user.
     StepUp,
     /// The list of passkeys: adding.
     Passkeys,
-    /// The developer panel: the result is shown instead of followed.
+    /// The developer panel: the result is shown, and not followed.
     Developer,
-    /// An app lets somebody do one thing.
+    /// One action that an app permits a user.
     Action,
 }
 
-/// Options for an autofill request, made together with the page so that the module needs no request of its own.
+/// Options for an autofill request, created with the page so that the module does not have to request them.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Armed {
-    /// The ceremony that the options belong to.
+    /// The ID of the ceremony that the options belong to.
     pub ceremony_id: String,
-    /// Seconds until its challenge is void.
+    /// Seconds until its challenge expires.
     pub expires_in: u64,
     /// WebAuthn request options in their JSON form, without `allowCredentials`.
     pub public_key: Value,
 }
 
-/// What the page module is told in `#boot`, beside its words.
+/// The data for the page module in `#boot`, apart from its texts.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Boot {
     /// What the page is for.
     pub page: PageKind,
-    /// Where to go after success: a path on our own origin, already checked by the server (the module checks again).
+    /// Where to go after success: a path on our own origin, checked by the server (and again by the module).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     /// Options for autofill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub armed: Option<Armed>,
-    /// Signal API data to report once the page is open (after a removal, on the list of passkeys).
+    /// Signal API data to report once the page is open (on the list of passkeys, for example after a removal).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<Value>,
-    /// Whether passkeys are made on the device itself and nowhere else, as the operator has decided; filled in for all pages.
+    /// Whether passkeys can be created only on the device itself, as configured. Set for all pages.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub here_only: bool,
 }
 
 impl Frame {
-    /// The words of the page's language.
+    /// The texts in the page's language.
     pub fn t(&self) -> &'static Texts {
         self.locale.texts
     }
 
-    /// Addresses of the assets.
+    /// The URLs of the assets.
     pub fn assets(&self) -> assets::AssetUrls {
         assets::urls()
     }
 
-    /// The mark of the browser's tab, in the address itself: no request of its own.
+    /// The favicon, as a `data:` URL that needs no request.
     pub fn favicon(&self) -> &'static str {
         concat!(
             "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E%3Cpath fill='%230a9b6d' ",
@@ -185,12 +185,12 @@ impl Frame {
         ))
     }
 
-    /// A moment as people say it, with the machine's form beside it: "today, 14:05 UTC".
+    /// A time for readers, with its machine-readable form: "today, 14:05 UTC".
     pub fn when(&self, at: &Time) -> Html {
         Html::trusted(format!(r#"<time datetime="{}">{}</time>"#, at.format("%Y-%m-%dT%H:%M:%SZ"), self.when_text(*at)))
     }
 
-    /// The day of a moment, for the middle of a sentence: "14 March 2026".
+    /// The day of a time, for use within a sentence: "14 March 2026".
     pub(super) fn day(&self, at: Time) -> String {
         self.t().on_date(at.day(), self.t().month(at.month0()), at.year())
     }
@@ -204,7 +204,7 @@ impl Frame {
         }
     }
 
-    /// `#boot`: JSON with `<`, `>` and `&` as escapes, so that no value can end the script element it stands in.
+    /// `#boot`: JSON with `<`, `>` and `&` escaped, so that no value can end the script element that contains it.
     pub fn boot_json(&self) -> Html {
         let mut boot = json!(self.boot);
         boot["lang"] = json!(self.locale.lang);

@@ -1,7 +1,7 @@
-//! Somebody signed in whom a protected host does not let in.
+//! The page for a signed-in user whom a protected host refuses.
 //!
-//! What must always hold: the page names the host and the account, leads nowhere by itself, and offers nothing that would end
-//! on it again.
+//! What must always hold: the page names the host and the account, never redirects by itself, and offers nothing that
+//! would lead back to it.
 
 use actix_web::http::StatusCode;
 use askama::Template;
@@ -10,30 +10,30 @@ use super::messages::Html;
 use super::sign_in::AppChip;
 use super::{AccountCard, Frame};
 
-/// `GET /forward-auth?refused=…`, and the end of a sign-in that opens nothing.
+/// `GET /forward-auth?refused=…`, and the end of a sign-in that does not grant access.
 #[derive(Clone, Debug, Template)]
 #[template(path = "host_refused.html")]
 pub struct HostRefused {
     /// The frame.
     pub frame: Frame,
-    /// The host, as the operator named it.
+    /// The host, with the name that the operator gave it.
     pub app: AppChip,
-    /// Who was refused.
+    /// The refused account.
     pub account: AccountCard,
-    /// What they can do.
+    /// What the user can do.
     pub onward: Onward,
 }
 
-/// What somebody can do whom a host refused. Addresses are paths of ours, or at the host and lead back to us.
+/// What a refused user can do. URLs are paths of ours, or are at the host and lead back to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Onward {
-    /// Use another account, by this address.
+    /// Use another account, by this URL.
     AnotherAccount(String),
-    /// Nothing: the page is closed to everybody.
+    /// Nothing: the page is closed to everyone.
     Nowhere,
-    /// Go there, by this address: they would be let in now.
+    /// Go to the host, by this URL: they would be admitted now.
     There(String),
-    /// Confirm that it is them, by this address: the page wants a fresh sign-in, or a stronger one.
+    /// Confirm their identity, by this URL: the page requires a more recent sign-in, or a stronger one.
     Confirming(String),
 }
 

@@ -1,8 +1,7 @@
-//! What all links of an app have in common: the page that takes the token out of the address, the words at the end, and the
-//! refusal.
+//! What all links of apps have in common: the page that takes the token from the URL, the final page, and the refusal.
 //!
-//! What must always hold: the token is read from what follows the # of the address, and posted to our own page, so that no
-//! server and no log sees it in an address. To add a kind: a variant of [`Link`], and a page of its own for what it asks.
+//! What must always hold: the token is read from the URL fragment and posted to our own page, so that no server and no
+//! log sees it in a URL. To add a kind: a variant of [`Link`], and a separate page for its question.
 
 use askama::Template;
 
@@ -12,7 +11,7 @@ use super::messages::Texts;
 /// What a link is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// Making a passkey.
+    /// Creating a passkey.
     Enrol,
     /// Approving an operation.
     Approve,
@@ -48,13 +47,13 @@ impl Link {
     }
 }
 
-/// Takes the token out of the address, or from a person who pastes it.
+/// Takes the token from the URL, or from a user who pastes it.
 #[derive(Clone, Debug, Template)]
 #[template(path = "link_start.html")]
 pub struct LinkStart {
     /// The frame.
     pub frame: Frame,
-    /// What for.
+    /// What the link is for.
     pub link: Link,
 }
 
@@ -64,13 +63,13 @@ impl LinkStart {
     }
 }
 
-/// The end, for links without a return address.
+/// The final page of a link without a return address.
 #[derive(Clone, Debug, Template)]
 #[template(path = "link_done.html")]
 pub struct LinkDone {
     /// The frame.
     pub frame: Frame,
-    /// What for.
+    /// What the link is for.
     pub link: Link,
 }
 
@@ -80,14 +79,14 @@ impl LinkDone {
     }
 }
 
-/// Why a link does not work, as far as it helps its holder.
+/// Why a link does not work, as far as its holder needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkProblem {
-    /// Used, expired, taken back, or none at all.
+    /// Used, expired, revoked, or invalid.
     Over,
-    /// Somebody else is signed in in this browser.
+    /// Another user is signed in to this browser.
     OtherAccount,
-    /// The account has a passkey, and the link may not add another.
+    /// The account already has a passkey, and the link may not add another.
     HasPasskey,
     /// The account has no passkey to approve with.
     NoPasskey,
@@ -113,7 +112,7 @@ impl LinkProblem {
     }
 }
 
-/// The link, refused.
+/// The page for a refused link.
 #[derive(Clone, Debug, Template)]
 #[template(path = "link_refused.html")]
 pub struct LinkRefused {

@@ -1,27 +1,27 @@
-//! Signing out: the question, and the page after it.
+//! Sign-out: the question, and the page afterwards.
 //!
-//! What must always hold: a request without proof of who sent it only asks; the page after it leads back to an app only
-//! when the address was proven to be the app's.
+//! What must always hold: a request that does not prove who sent it only leads to a question; the page afterwards leads
+//! back to an app only if the URL was verified to be the app's.
 
 use askama::Template;
 
 use super::Frame;
 use super::sign_in::AppChip;
 
-/// Seconds that the browser has to tell apps (front-channel logout) before the page moves on.
+/// Seconds that the browser has to notify apps (front-channel logout) before the page continues.
 const TELLING: u32 = 3;
 
 /// "Sign out of Passmint?". The form posts `csrf`, `decision` (`sign-out` or `stay`) and the given fields.
 #[derive(Clone, Debug, Template)]
 #[template(path = "sign_out.html")]
 pub struct SignOut {
-    /// The frame; `csrf` must be there.
+    /// The frame; requires `csrf`.
     pub frame: Frame,
     /// The app that the request named.
     pub app: Option<AppChip>,
-    /// Where the form goes: a path of ours.
+    /// The path that the form posts to.
     pub action: String,
-    /// What must come back with the form.
+    /// Hidden fields of the form.
     pub fields: Vec<(String, String)>,
 }
 
@@ -31,32 +31,32 @@ impl SignOut {
     }
 }
 
-/// Where a person goes after signing out.
+/// Where the user goes after signing out.
 #[derive(Clone, Debug)]
 pub struct Onward {
     /// The app's registered name.
     pub app: String,
-    /// Its proven post-logout address with `state`.
+    /// Its verified `post_logout_redirect_uri` with `state`.
     pub url: String,
 }
 
-/// After signing out.
+/// The page after signing out.
 #[derive(Clone, Debug, Template)]
 #[template(path = "signed_out.html")]
 pub struct SignedOut {
     /// The frame.
     pub frame: Frame,
-    /// Names of the apps that were told.
+    /// The names of the apps that were notified.
     pub told: Vec<String>,
-    /// Front-channel logout addresses, loaded unseen. The page needs their origins in its `frame-src`:
+    /// Front-channel logout URLs, loaded in hidden frames. The page's `frame-src` must contain their origins:
     /// [`crate::web::headers::page_policy_for`].
     pub frames: Vec<String>,
-    /// Where to go on to; none: stay.
+    /// Where to continue; `None` to stay.
     pub onward: Option<Onward>,
 }
 
 impl SignedOut {
-    /// The page when nobody else is concerned.
+    /// The page if no app is involved.
     pub fn plain(frame: Frame) -> Self {
         Self { frame, told: vec![], frames: vec![], onward: None }
     }

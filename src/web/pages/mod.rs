@@ -1,10 +1,10 @@
-//! The hosted pages: one view struct for each page, one template beside it, no policy.
+//! The hosted pages: one view struct and one template per page, without decisions.
 //!
-//! A handler fills a view and renders it; a template needs nothing but its view. What must always hold: no page has an
-//! inline style or handler (the content security policy would block it), every word comes from the [`messages`], what
-//! people wrote is escaped and in `<bdi>`, and everything but the passkey prompt itself works without script.
+//! A handler fills a view and renders it; a template needs nothing except its view. What must always hold: no page has
+//! an inline style or handler (the content security policy would block it), every text comes from the [`messages`],
+//! what users wrote is escaped and in `<bdi>`, and everything except the passkey prompt works without script.
 //!
-//! To add a page: a view struct holding a [`Frame`], a template that extends `frame.html`, its words in
+//! To add a page: a view struct with a [`Frame`], a template that extends `frame.html`, its texts in
 //! `messages/english.rs`, and a line in the list that the tests of this room walk.
 
 pub mod account;

@@ -1,4 +1,4 @@
-//! A person's passkeys: the list, renaming, removing, resuming.
+//! A user's passkeys: the list, renaming, removing, resuming.
 
 use askama::Template;
 
@@ -7,23 +7,23 @@ use super::account::{Done, Section};
 use crate::clock::Time;
 use crate::domain::id::PasskeyId;
 
-/// Where a passkey is kept, in the words of people: what the backup flags and the transports say.
+/// Where a passkey is stored, for users: derived from the backup flags and the transports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// Backed up (BS = 1).
     Account,
-    /// May be backed up but is not (BE = 1, BS = 0).
+    /// Can be backed up but is not (BE = 1, BS = 0).
     Copyable,
     /// Never leaves this device (BE = 0).
     Device,
     /// Never leaves this security key (BE = 0; USB, NFC or Bluetooth and not internal).
     SecurityKey,
-    /// Imported without its flags, and not used since.
+    /// Imported without its flags, and not yet used since.
     Unknown,
 }
 
 impl Kept {
-    /// Reads the flags of the last use and the transports as registered.
+    /// Derives it from the flags at the last use and the registered transports.
     pub fn of(backup_eligible: bool, backed_up: bool, transports: &[impl AsRef<str>]) -> Self {
         let has = |wanted: &[&str]| transports.iter().any(|transport| wanted.contains(&transport.as_ref()));
         match (backup_eligible, backed_up) {
@@ -46,17 +46,17 @@ impl Kept {
 /// A passkey in the list.
 #[derive(Clone, Debug)]
 pub struct PasskeyCard {
-    /// Our id of it.
+    /// Our ID of the passkey.
     pub id: PasskeyId,
-    /// The name that its owner gave it, or the default.
+    /// The name chosen by its owner, or the default.
     pub name: String,
-    /// The provider's name as its AAGUID suggests; a label, never trust.
+    /// The name of the provider according to the AAGUID. Only a label: never base trust on it.
     pub provider: Option<String>,
-    /// Where it is kept.
+    /// Where it is stored.
     pub kept: Kept,
-    /// When it was made.
+    /// When it was created.
     pub created: Time,
-    /// When it last signed in.
+    /// When it was last used to sign in.
     pub last_used: Option<Time>,
     /// Whether this session was opened with it.
     pub current: bool,
@@ -68,13 +68,13 @@ pub struct PasskeyCard {
 #[derive(Clone, Debug, Template)]
 #[template(path = "passkeys.html")]
 pub struct Passkeys {
-    /// The frame; `boot` with [`super::PageKind::Passkeys`], `signals` as the server knows them, `csrf` and `signed_in`.
+    /// The frame; `boot` with [`super::PageKind::Passkeys`] and `signals`; requires `csrf` and `signed_in`.
     pub frame: Frame,
     /// What just succeeded.
     pub done: Option<Done>,
-    /// All passkeys, in the order of creation.
+    /// All passkeys, oldest first.
     pub passkeys: Vec<PasskeyCard>,
-    /// Names of imported passkeys that cannot be used, until a new one was made in their place.
+    /// The names of imported passkeys that cannot be used. Listed until a new one replaces them.
     pub unusable: Vec<String>,
 }
 
@@ -97,27 +97,27 @@ impl Passkeys {
 /// What is wrong with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameProblem {
-    /// Nothing, or white space only.
+    /// Empty, or only white space.
     Empty,
     /// More than 64 characters.
     Long,
-    /// A character that cannot be shown, or nothing to see.
+    /// A character that cannot be displayed, or nothing visible.
     Unprintable,
 }
 
-/// `GET /account/passkeys/{id}/rename`, and the answer (422) to its POST when the name will not do.
+/// `GET /account/passkeys/{id}/rename`, and the answer (422) to its POST if the name is not accepted.
 #[derive(Clone, Debug, Template)]
 #[template(path = "rename.html")]
 pub struct Rename {
-    /// The frame; `csrf` and `signed_in` must be there.
+    /// The frame; requires `csrf` and `signed_in`.
     pub frame: Frame,
     /// The passkey.
     pub id: PasskeyId,
-    /// Its name now.
+    /// Its current name.
     pub name: String,
-    /// What stands in the field: the name, or what was typed.
+    /// The content of the field: the name, or what was typed.
     pub typed: String,
-    /// Why what was typed will not do.
+    /// Why the typed name is not accepted.
     pub problem: Option<NameProblem>,
 }
 
@@ -143,11 +143,11 @@ impl Rename {
 #[derive(Clone, Debug, Template)]
 #[template(path = "remove.html")]
 pub struct Remove {
-    /// The frame; `csrf` and `signed_in` must be there.
+    /// The frame; requires `csrf` and `signed_in`.
     pub frame: Frame,
     /// The passkey.
     pub passkey: PasskeyCard,
-    /// Whether it is the only way to sign in; then the page explains and has no button.
+    /// Whether it is the only way to sign in. The page then explains that and has no button.
     pub last_way: bool,
 }
 
@@ -163,7 +163,7 @@ impl Remove {
 #[derive(Clone, Debug, Template)]
 #[template(path = "resume.html")]
 pub struct Resume {
-    /// The frame; `csrf` and `signed_in` must be there.
+    /// The frame; requires `csrf` and `signed_in`.
     pub frame: Frame,
     /// The passkey.
     pub id: PasskeyId,

@@ -1,13 +1,13 @@
-//! The way back to an app: a page of our own that moves on at once.
+//! The return to an app: one of our own pages that continues at once.
 //!
-//! Chromium holds every hop of a form's redirects to `form-action`, so a POST that ends at an app is answered with this
-//! page (status 200) instead of a redirect. It works without script.
+//! Chromium checks every redirect after a form against `form-action`, so a POST that ends at an app is answered with
+//! this page (status 200) instead of a redirect. It works without script.
 
 use askama::Template;
 
 use super::Frame;
 
-/// "Returning to Acme": moves on by itself, with a link for browsers that do not.
+/// "Returning to Acme": continues by itself, with a link in case the browser does not.
 #[derive(Clone, Debug, Template)]
 #[template(path = "returning.html")]
 pub struct Returning {
@@ -15,7 +15,7 @@ pub struct Returning {
     pub frame: Frame,
     /// The app's registered name.
     pub app: String,
-    /// The complete answer: the proven redirect URI with its parameters.
+    /// The complete answer: the verified redirect URI with its parameters.
     pub url: String,
 }
 

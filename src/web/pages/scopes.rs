@@ -1,9 +1,9 @@
-//! Scopes in plain words, as consent, the device page and the list of apps show them.
+//! Scopes in plain words, for the consent page, the device page and the list of apps.
 //!
-//! What must always hold: a scope that changes something, or that nobody described, is never listed among those that
-//! only look; what a resource says about its own scopes is data, printed isolated.
+//! What must always hold: a scope that allows changes, or that has no known meaning, is never listed among the
+//! read-only ones; a resource's descriptions of its own scopes are data and printed isolated.
 //!
-//! To add a scope of ours: its words in the catalogue and its row in [`own_words`].
+//! To add one of our own scopes: its text in the catalogue and its row in [`own_words`].
 
 use super::Frame;
 use super::messages::{Html, Texts};
@@ -11,16 +11,16 @@ use super::messages::{Html, Texts};
 /// What a scope lets an app do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// It looks.
+    /// Read access.
     Read,
-    /// It changes something, or nobody knows.
+    /// Changes, or unknown.
     Change,
-    /// It goes on while nobody is there.
+    /// Access while the user is absent.
     Away,
 }
 
 impl Reach {
-    /// All, in the order of the page.
+    /// All, in the order of display.
     const ALL: [Self; 3] = [Self::Read, Self::Change, Self::Away];
 
     /// The heading of its group.
@@ -42,26 +42,26 @@ impl Reach {
     }
 }
 
-/// A scope that is asked for or was allowed.
+/// A scope that is requested or was allowed.
 #[derive(Clone, Debug)]
 pub struct ScopeItem {
-    /// The scope, as it is on the wire.
+    /// The scope, as sent on the wire.
     pub scope: String,
-    /// What the resource that owns it says about it; none for our own.
+    /// The description by the resource that owns it; `None` for our own scopes.
     pub description: Option<String>,
-    /// Whether the person may leave it out: it gets a tick box.
+    /// Whether the user can deselect it. If so, it has a tick box.
     pub optional: bool,
-    /// Whether it was not among those allowed before.
+    /// Whether it was not allowed before.
     pub fresh: bool,
 }
 
 impl ScopeItem {
-    /// A scope that comes with the app and cannot be left out.
+    /// A scope that cannot be deselected.
     pub fn fixed(scope: &str) -> Self {
         Self { scope: scope.to_owned(), description: None, optional: false, fresh: false }
     }
 
-    /// What it lets an app do.
+    /// What the scope lets an app do.
     pub fn reach(&self) -> Reach {
         if self.scope.starts_with("bridge:") {
             return Reach::Change;
@@ -73,7 +73,7 @@ impl ScopeItem {
         }
     }
 
-    /// In plain words: ours, else the resource's own, else its name.
+    /// The scope in plain words: ours, else the resource's, else its name.
     pub fn words(&self, t: &Texts) -> Html {
         if let Some(name) = self.scope.strip_prefix("bridge:").filter(|name| *name != "*") {
             return t.scope_bridge(name);
@@ -88,13 +88,13 @@ impl ScopeItem {
         }
     }
 
-    /// The name of its tick box in the form; one that comes back ticked stays.
+    /// The name of its tick box in the form. The scope is kept if the box is ticked.
     pub fn field(&self) -> String {
         format!("allow:{}", self.scope)
     }
 }
 
-/// Our own scopes.
+/// The texts of our own scopes.
 fn own_words(scope: &str, t: &Texts) -> Option<&'static str> {
     Some(match scope {
         "openid" => t.scope_openid,
@@ -113,42 +113,42 @@ fn own_words(scope: &str, t: &Texts) -> Option<&'static str> {
     })
 }
 
-/// Scopes of one reach under one heading.
+/// The scopes of one reach, under one heading.
 #[derive(Clone, Debug)]
 pub struct ScopeGroup {
-    /// What they let an app do.
+    /// What the scopes let an app do.
     pub reach: Reach,
-    /// Each with a number for the ids of its elements, unique over all groups.
+    /// Each with a number for the IDs of its elements, unique across all groups.
     pub items: Vec<(usize, ScopeItem)>,
 }
 
-/// Puts scopes under their headings: what looks, what changes, what goes on.
+/// Groups scopes by reach: read, change, access while absent.
 pub(super) fn grouped(scopes: &[ScopeItem]) -> Vec<ScopeGroup> {
     let of = |reach| scopes.iter().cloned().enumerate().filter(move |(_, item)| item.reach() == reach).collect();
     let groups = Reach::ALL.into_iter().map(|reach| ScopeGroup { reach, items: of(reach) });
     groups.filter(|group: &ScopeGroup| !group.items.is_empty()).collect()
 }
 
-/// An app that asks for something, as far as a page shows it.
+/// A requesting app, as pages show it.
 #[derive(Clone, Debug)]
 pub struct AppIdentity {
     /// Its registered name.
     pub name: String,
-    /// The host its answer goes to: the domain that we know, not the app's own claim. None for a device.
+    /// The host that its answer goes to: the domain known to us, not one claimed by the app. `None` for a device.
     pub host: Option<String>,
-    /// Its logo itself, a checked copy, as a `data:` URL. Nothing is ever loaded from elsewhere.
+    /// A checked copy of its logo, as a `data:` URL. Pages never load anything from elsewhere.
     pub logo: Option<String>,
-    /// Its home page, complete.
+    /// The URL of its home page.
     pub home: Option<String>,
-    /// Its privacy statement, complete.
+    /// The URL of its privacy statement.
     pub policy: Option<String>,
-    /// Its terms of service, complete.
+    /// The URL of its terms of service.
     pub terms: Option<String>,
-    /// Whether somebody here vouches for it.
+    /// Whether the operator vouches for it.
     pub trust: Trust,
 }
 
-/// Whether somebody here vouches for an app.
+/// Whether the operator vouches for an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// The operator set it up.
@@ -158,12 +158,12 @@ pub enum Trust {
 }
 
 impl AppIdentity {
-    /// One letter for the square badge where there is no logo (decoration).
+    /// One letter for the square badge if there is no logo (decoration).
     pub fn initial(&self) -> String {
         self.name.chars().find(|c| c.is_alphanumeric()).map(|c| c.to_uppercase().to_string()).unwrap_or_default()
     }
 
-    /// The one warning of the page, where there is one.
+    /// The warning of the page, if any. There is at most one.
     pub fn warning(&self, frame: &Frame) -> Option<Html> {
         match self.trust {
             Trust::Verified => None,

@@ -1,8 +1,8 @@
-//! The unseen page of session management: compares what an app was told with what the browser keeps now.
+//! The hidden page of session management, which compares the state that an app knows with the browser's current one.
 
 use askama::Template;
 
-/// It has no frame and no words: nobody sees it.
+/// It has no frame and no text, because it is never visible.
 #[derive(Clone, Debug, Template)]
 #[template(path = "session_check.html")]
 pub struct SessionCheck {

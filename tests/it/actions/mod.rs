@@ -1,4 +1,4 @@
-//! Action tokens: a trusted backend lets one of its people do one thing once (check N45, 107, 109, 112).
+//! Action tokens: a trusted backend lets one of its people do one thing, once (check N45, 107, 109, 112).
 
 mod rights;
 mod signing;
@@ -10,7 +10,7 @@ use crate::authenticator::{Authenticator, encode, sha256};
 use crate::support::tokens::{at_once, claims, header};
 use crate::support::{Options, Reply, Request, TestApp, verify};
 
-/// `shop` has the plain right, `bank` every right, `idle` none; `shop` runs on a page of its own too.
+/// `shop` has the plain right, `bank` every right, `idle` none; `shop` also uses a page of its own.
 pub const CONFIG: &str = r#"
 [relying_parties.default]
 rp_id = "localhost"
@@ -80,7 +80,7 @@ impl Backend<'_> {
         self.request("POST", "/v1/action-tokens").json(body).send()
     }
 
-    /// A token for this action of the person whom the backend calls 4711.
+    /// A token for this action and the person whom the backend calls 4711.
     pub fn make(&self, action: &str) -> Value {
         self.ask(&json!({ "action": action, "user": { "externalId": { "id": "4711" }, "name": "Ada" } }))
             .expect(201)
@@ -101,7 +101,7 @@ impl Backend<'_> {
         self.request("DELETE", &format!("/v1/action-tokens/{}", id.as_str().unwrap())).send()
     }
 
-    /// Enrols the person with a new passkey; gives it and the answer.
+    /// Enrols the person with a new passkey. Returns the passkey and the reply.
     pub fn enrol(&self) -> (Authenticator, Value) {
         let made = self.make("enrol");
         let mut passkey = self.app.passkey();
@@ -115,7 +115,7 @@ pub fn with_token(request: Request, token: &Value) -> Request {
     request.header("Authorization", &format!("ActionToken {}", token.as_str().unwrap()))
 }
 
-/// The first call of an enrolment, from no page.
+/// The first call of an enrolment, made without a page.
 pub fn enrolment(app: &TestApp, token: &Value) -> Reply {
     options(app, "registration", token, None)
 }
@@ -133,7 +133,7 @@ pub fn finish(app: &TestApp, what: &str, begun: &Value, credential: &Value) -> R
     app.request("POST", &format!("/v1/passkeys/{what}/verify")).json(&verify(begun, credential)).send()
 }
 
-/// Ends a sign-in or step-up.
+/// Completes a sign-in or step-up.
 pub fn prove(app: &TestApp, passkey: &mut Authenticator, token: &Value) -> Reply {
     let begun = options(app, "authentication", token, None).expect(200).json();
     let credential = passkey.get(&begun["publicKey"]);
@@ -151,7 +151,7 @@ fn refused(app: &TestApp) -> i64 {
     app.events("action_token.refused")
 }
 
-/// The reason in the newest refusal.
+/// The reason recorded with the newest refusal.
 fn reason(app: &TestApp) -> String {
     use diesel::prelude::*;
     #[derive(QueryableByName)]
@@ -201,7 +201,7 @@ fn a_backend_enrols_its_person_who_is_made_with_it() {
     ] {
         assert_eq!(redeemed[member], value, "{member}");
     }
-    // The passkey is an ordinary one, and its owner sees who had it made.
+    // The passkey is an ordinary one, and its owner sees which client had it made.
     let mut browser = app.browser();
     browser.sign_in(&mut passkey).expect(200);
     let activity = browser.get("/account/activity").expect(200).body;
@@ -212,12 +212,12 @@ fn a_backend_enrols_its_person_who_is_made_with_it() {
     for (kind, count) in [("action_token.made", 1), ("result.redeemed", 1), ("user.created", 1)] {
         assert_eq!(app.events(kind), count, "{kind}");
     }
-    // The second token is for the same person, who is not made again.
+    // The second token is for the same person, who is not created again.
     let again = shop.make("sign_in");
     assert_eq!((&again["madePerson"], &again["sub"]), (&json!(false), &made["sub"]));
 }
 
-/// A prompt that was cancelled loses nothing, and of many answers one is taken.
+/// A cancelled prompt loses nothing, and of many answers one is accepted.
 #[test]
 fn five_prompts_and_one_of_64_answers() {
     let app = spawn();
@@ -247,7 +247,7 @@ fn five_prompts_and_one_of_64_answers() {
     assert_eq!(app.events("passkey.added"), 1);
 }
 
-/// The same of sign-ins, and of the redemption of what they give.
+/// The same for sign-ins, and for the redemption of their results.
 #[test]
 fn one_of_many_proofs_and_one_of_many_redemptions() {
     let app = spawn();
@@ -277,7 +277,8 @@ fn one_of_many_proofs_and_one_of_many_redemptions() {
     assert_eq!((app.events("result.redeemed"), app.events("result.refused")), (1, 31));
 }
 
-/// Security rule 112: what a backend began is never as strong as what a person began, but for the step-up that it asked for.
+/// Security rule 112: what a backend began never counts as strong as what a person began, except for the step-up it
+/// asked for.
 #[test]
 fn a_sign_in_for_a_backend_is_of_no_strength_and_a_step_up_of_its_own() {
     let app = spawn();
@@ -292,7 +293,7 @@ fn a_sign_in_for_a_backend_is_of_no_strength_and_a_step_up_of_its_own() {
         let redeemed = shop.redeem(&made["id"], &answer.json()["result"]).expect(200).json();
         assert_eq!((&redeemed["action"], &redeemed["acr"]), (&json!(action), &json!(acr)));
     }
-    // Another person's passkey proves nothing of this one.
+    // Another person's passkey proves nothing about this one.
     let (_, mut stranger) = app.person();
     let made = shop.make("step_up");
     let begun = options(&app, "authentication", &made["token"], None).expect(200).json();
@@ -328,14 +329,14 @@ fn a_backend_lists_and_removes_passkeys_the_last_one_too() {
     assert_eq!(app.count(acted), 1);
     assert_eq!(remove(&made["token"], id).expect_problem(410, "action_token_ended").json()["reason"], "used");
 
-    // Somebody who came by themselves has no other way in: their last passkey stays.
+    // Someone who signed up by themselves has no other way in, so their last passkey stays.
     let bank = backend(&app, "bank");
     let (mut own, _) = app.person();
     let me = own.get("/v1/me").expect(200).json()["id"].clone();
     let theirs = own.get("/v1/passkeys").expect(200).json()["passkeys"][0]["id"].clone();
     let made = bank.ask(&json!({ "action": "delete", "user": { "id": me } })).expect(201).json();
     remove(&made["token"], theirs.as_str().unwrap()).expect_problem(409, "last_sign_in_method");
-    // What somebody else calls them is no way in that this one could vouch for.
+    // An id in another system is no way in that this backend could vouch for.
     app.sql(
         &format!("INSERT INTO external_ids (source, external_id, user_id) VALUES ('crm', 'c-1', {me})")
             .replace('"', "'"),
@@ -343,7 +344,7 @@ fn a_backend_lists_and_removes_passkeys_the_last_one_too() {
     remove(&made["token"], theirs.as_str().unwrap()).expect_problem(409, "last_sign_in_method");
 }
 
-/// Security test N45: replay, expiry, another action, client, page, relying party, session; altered, cut, taken back.
+/// Security test N45: replay, expiry, another action, client, page, relying party or session; altered, cut, revoked.
 #[test]
 fn each_refusal_by_name() {
     type Case = (&'static str, u16, &'static str, &'static str, fn(&TestApp, &Backend<'_>) -> Reply);
@@ -442,7 +443,7 @@ fn each_refusal_by_name() {
     }
 }
 
-/// Between the two calls the world may change: then the second is refused, and nothing is written.
+/// If something relevant changes between the two calls, the second is refused and nothing is written.
 #[test]
 fn what_changes_between_the_calls_is_refused() {
     type Change = fn(&TestApp, &Backend<'_>, &Value);
@@ -496,7 +497,7 @@ fn what_changes_between_the_calls_is_refused() {
     }
 }
 
-/// Two tokens to remove, one for each of two passkeys: the first that is used changes what the other was made for.
+/// Two tokens to remove a passkey, one for each of two passkeys: using the first changes what the other was made for.
 #[test]
 fn of_many_removals_at_once_one_is_made() {
     let app = spawn();
@@ -519,7 +520,7 @@ fn of_many_removals_at_once_one_is_made() {
     assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
 }
 
-/// The client that a token is of, its page and its browser: each is held to.
+/// A token is bound to its client, to the page that began and to its browser.
 #[test]
 fn the_page_that_begins_ends() {
     let app = spawn();
@@ -529,14 +530,15 @@ fn the_page_that_begins_ends() {
     assert_eq!(begun.header("access-control-allow-origin"), Some(SHOP_PAGE), "its page may read the answer");
     let credential = app.passkey().create(&begun.json()["publicKey"]);
     let request = app.request("POST", "/v1/passkeys/registration/verify").header("Origin", SHOP_PAGE);
-    // The passkey says that it was made on our page.
+    // The passkey's client data names our own page.
     request.json(&verify(&begun.json(), &credential)).send().expect_problem(403, "wrong_origin");
     let begun = options(&app, "registration", &made["token"], Some(SHOP_PAGE)).expect(200).json();
     let credential = Authenticator::synchronised(SHOP_PAGE).create(&begun["publicKey"]);
     finish(&app, "registration", &begun, &credential).expect(200);
 }
 
-/// The page of a link is shown to the form of our own page: nobody is put before it by a page elsewhere that has a token.
+/// Only our own page's form opens the page of a link: a page elsewhere that has a token cannot put anybody in front of
+/// it.
 #[test]
 fn the_form_of_a_link_is_our_own_pages() {
     let app = spawn();
@@ -556,7 +558,7 @@ fn the_form_of_a_link_is_our_own_pages() {
     }
 }
 
-/// 16 requests for one new person make one.
+/// 16 requests for one new person create one person.
 #[test]
 fn a_person_is_made_once() {
     let app = spawn();
@@ -568,7 +570,7 @@ fn a_person_is_made_once() {
     assert_eq!(app.count("SELECT count(DISTINCT id) AS n FROM action_tokens"), 16);
 }
 
-/// A result is for one client, one token, one minute and one redemption, and whatever is wrong looks alike.
+/// A result is for one client, one token, one minute and one redemption, and all refusals look alike.
 #[test]
 fn a_result_is_redeemed_once_by_its_own_client() {
     let app = spawn();
@@ -599,7 +601,7 @@ fn a_result_is_redeemed_once_by_its_own_client() {
     shop.redeem(&other["id"], &late).expect_problem(400, "result_refused");
 }
 
-/// Several servers share what a token is worth.
+/// Several servers share the state of a token.
 #[test]
 fn servers_share_a_tokens_state() {
     let app = TestApp::with(&Options {

@@ -1,4 +1,4 @@
-//! What a backend may, and what an action token is good for.
+//! What rights a backend can have, and what an action token can be used for.
 
 use std::time::Duration as Real;
 
@@ -9,7 +9,7 @@ use super::{Backend, CONFIG, backend, enrolment, finish, options, spawn, with_to
 use crate::support::tokens::within;
 use crate::support::{API_SECRET, Options, TestApp};
 
-/// A client that lost the right after the first call gets nothing by the second.
+/// A client that lost the right after the first call gets nothing from the second.
 #[test]
 fn a_right_that_is_lost_between_the_calls_gives_nothing() {
     let app = spawn();
@@ -37,7 +37,7 @@ fn a_right_that_is_lost_between_the_calls_gives_nothing() {
     assert_eq!((app.events("action_token.used"), app.count("SELECT count(*) AS n FROM credentials")), (0, 1));
 }
 
-/// To prove who one is to a client is to use it: that is for the members of its groups, at both calls.
+/// Proving one's identity to a client is using it: only members of its groups may, at both calls.
 #[test]
 fn who_may_not_use_the_client_proves_nothing_to_it() {
     let config = CONFIG.replacen("[clients.shop]\n", "[clients.shop]\nallowed_groups = [\"staff\"]\n", 1);
@@ -62,7 +62,7 @@ fn only_a_backend_with_the_right_makes_tokens_and_only_for_its_own() {
     let app = spawn();
     let shop = backend(&app, "shop");
     let base = json!({ "action": "enrol", "user": { "externalId": { "id": "1" } } });
-    // Acting for people is never given unasked.
+    // The right to act for people is never granted unless asked for.
     let unasked = app.token_by("shop", &[("grant_type", "client_credentials")]).expect(200).json();
     assert_eq!(unasked["scope"], "things:read");
     let idle = app.token_by("idle", &[("grant_type", "client_credentials")]).expect(200).json();
@@ -111,7 +111,7 @@ fn only_a_backend_with_the_right_makes_tokens_and_only_for_its_own() {
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1, "nobody is made by a refusal");
 }
 
-/// By our id, by another's names, with a believed address, for a day; never for administrators or disabled accounts.
+/// By our id, by another system's id, with a trusted address, for a day; never for administrators or disabled accounts.
 #[test]
 fn what_every_right_is_good_for() {
     let app = spawn();
@@ -166,11 +166,11 @@ fn enrolling_over_a_passkey_wants_the_right() {
     bank.enrol();
     let (_, second) = bank.enrol();
     assert_eq!(second["kind"], "enrolled");
-    // Asked for without the scope, the right is not there though the client has it.
+    // Without the scope in the request the right is missing, although the client has it.
     let narrow = app.token_by("bank", &[("grant_type", "client_credentials"), ("scope", "action_tokens")]);
     let narrow = narrow.expect(200).json()["access_token"].as_str().unwrap().to_owned();
     Backend { app: &app, access: narrow }.ask(&ask).expect_problem(409, "enrol_over_existing");
-    // Passkeys of an RP id that was given up sign nobody in: a backend may help whoever has no others.
+    // Passkeys of a retired RP id sign nobody in, so a backend may help a person who has no others.
     app.sql("UPDATE credentials SET rp_id = 'old.example'");
     assert_eq!(shop.enrol().1["kind"], "enrolled");
     shop.ask(&ask).expect_problem(409, "enrol_over_existing");
@@ -218,7 +218,7 @@ fn an_action_token_opens_nothing_else() {
         .expect_problem(403, "action_token_unknown");
     let twice = with_token(with_token(app.request("GET", "/v1/passkeys"), &made["token"]), &made["token"]);
     twice.send().expect_problem(400, "invalid_request");
-    // What it is for, it says itself.
+    // The token itself says what it is for.
     for (what, body) in [
         ("registration", json!({ "purpose": "add" })),
         ("registration", json!({ "email": "a@b.example" })),
@@ -233,7 +233,7 @@ fn an_action_token_opens_nothing_else() {
     with_token(app.request("GET", "/v1/passkeys"), &made["token"]).send().expect(200);
 }
 
-/// A ceremony ends where it began: not at the other endpoint, not at the token endpoint.
+/// A ceremony can only be completed where it began: not at the other endpoint, and not at the token endpoint.
 #[test]
 fn a_ceremony_of_an_action_is_of_no_other_use() {
     let app = spawn();

@@ -90,12 +90,12 @@ fn an_operation_is_for_signing_and_what_cannot_be_shown_is_refused() {
         );
     }
     assert_eq!(app.count("SELECT count(*) AS n FROM action_tokens"), 0);
-    // What cannot be begun is not begun: nobody has a passkey yet.
+    // A ceremony that cannot succeed is not begun: nobody has a passkey yet.
     let made = asked_to_sign(&shop, &payment()).expect(201).json();
     options(&app, "authentication", &made["token"], Some(&app.origin)).expect_problem(404, "no_passkey_yet");
 }
 
-/// A link that travels by mail comes back to no session of the backend's, so it asks for itself, once.
+/// A link sent by mail returns to no session of the backend's, so the backend fetches the result itself, once.
 #[test]
 fn what_was_signed_is_fetched_once_by_its_backend() {
     let app =
@@ -133,13 +133,13 @@ fn what_was_signed_is_fetched_once_by_its_backend() {
     }
     shop.redeem(&made["id"], &answer["result"]).expect_problem(400, "result_refused");
     assert_eq!(app.events("result.redeemed"), 1);
-    // What was only proved has a session to come back to, and is not fetched.
+    // A mere proof has a session to return to, and cannot be fetched.
     let step = shop.make("step_up");
     prove(&app, &mut passkey, &step["token"]).expect(200);
     shop.fetch(&step["id"]).expect_problem(404, "not_found");
 }
 
-/// A browser that is signed in as the person themselves may use the token.
+/// A browser that is already signed in as the same person may use the token.
 #[test]
 fn ones_own_session_does_not_stand_in_the_way() {
     let app = spawn();

@@ -1,4 +1,4 @@
-//! Bridges by administration: made, changed, stopped, deleted, and what their keys show.
+//! Bridges by administration: created, changed, stopped, deleted, and what their keys reveal.
 
 mod keys;
 
@@ -25,7 +25,7 @@ fn plain() -> Value {
     json!({ "preset": "jwt", "audience": AUDIENCE, "lifetime": 120, "claims": { "role": "member" } })
 }
 
-/// Of a preset with rules of its own.
+/// A bridge of a preset with rules of its own.
 fn ruled() -> Value {
     json!({ "preset": "postgrest", "audience": AUDIENCE, "claims": { "role": "member" } })
 }
@@ -44,7 +44,7 @@ fn put(ops: &Ops, path: &str, body: &Value) -> Reply {
     ops.request("PUT", path).header("If-Match", "*").json(body).send()
 }
 
-/// Requests of an administrator who signed in just now.
+/// Sends requests as an administrator who has just signed in.
 fn fresh_person(ops: &Ops) -> impl Fn(&str, &str, &Value) -> Reply {
     let (mut person, _) = ops.app.person();
     let seen = person.get("/v1/session").json();
@@ -74,7 +74,7 @@ fn pem_of(app: &TestApp, bridge: &str, kid: &str) -> Reply {
     app.request("GET", &format!("/v1/bridges/{bridge}/keys/{kid}.pem")).send()
 }
 
-/// As the target would, with what the bridge publishes.
+/// Verifies a token as the target would, with the keys that the bridge publishes.
 #[track_caller]
 fn checked(app: &TestApp, bridge: &str, token: &str) -> Map<String, Value> {
     let set = jwks(app, bridge).expect(200);
@@ -114,7 +114,7 @@ fn from_first_to_last() {
     assert_eq!(view.get("outOfUse"), None);
     assert_eq!(view["verified"], "live");
 
-    // Its key is there with it: the first request mints.
+    // Its key was created with it, so the first request mints.
     let said = checked(&ops.app, "made", &minted(&ops.app, &tokens, "made"));
     assert_eq!((&said["role"], said["exp"].as_i64()), (&json!("member"), said["iat"].as_i64().map(|iat| iat + 120)));
 
@@ -145,7 +145,7 @@ fn from_first_to_last() {
     jwks(&ops.app, "made").expect_problem(404, "not_found");
     assert_eq!(ops.app.events("bridge.changed"), 3, "made, changed, deleted");
 
-    // One of the same name is another bridge: it begins with another key, and the old one is worth nothing.
+    // A new bridge with the same name is another bridge: it starts with another key, and the old one is worthless.
     let fresh = fresh_person(&ops);
     fresh("POST", BRIDGES, &json!({ "name": "made", "definition": plain() })).expect(201);
     let fresh = header(&minted(&ops.app, &tokens, "made"))["kid"].as_str().unwrap().to_owned();
@@ -225,7 +225,7 @@ fn refusals_by_name() {
     }
 }
 
-/// Imported keys go in, sign, and never come out.
+/// Imported keys can be stored and used to sign, but are never shown.
 #[test]
 fn imported_keys_sign_and_are_never_shown() {
     let ops = Ops::new();
@@ -248,16 +248,16 @@ fn imported_keys_sign_and_are_never_shown() {
         .send()
         .expect_problem(404, "not_found");
 
-    // The settings change, the key stays.
+    // The settings change, and the key stays.
     put(&ops, MADE, &json!({ "definition": with(&json!({ "lifetime": 30 })) })).expect(200);
     assert_eq!(header(&minted(&ops.app, &tokens, "made"))["kid"], key.thumbprint().as_str());
 
-    // Whoever follows its keys would believe another one.
+    // A target that follows its key set would trust the new key.
     let other =
         json!({ "definition": plain(), "key": { "pem": pem(&KeyMaterial::generate(Algorithm::ES256).unwrap()) } });
     put(&ops, MADE, &other).expect_problem(403, "forbidden");
 
-    // A shared secret is published nowhere.
+    // A shared secret is not published.
     let secret = "correct horse battery staple, twice";
     let hs256 = json!({ "definition": with(&json!({ "algorithm": "HS256" })), "key": { "secret": secret } });
     let shown = put(&ops, MADE, &hs256).expect(200);
@@ -275,7 +275,7 @@ fn imported_keys_sign_and_are_never_shown() {
     assert_eq!(ops.app.count(clear), 0, "sealed");
     assert_eq!(ops.app.count("SELECT count(*) AS n FROM audit_events WHERE detail::text LIKE '%horse%'"), 0);
 
-    // A sealed key opens in its own row only.
+    // A sealed key can only be opened in its own row.
     ops.post(
         BRIDGES,
         &json!({ "name": "twin", "definition": hs256["definition"], "key": { "secret": "x".repeat(32) } }),
@@ -325,8 +325,8 @@ fn imported_keys_sign_and_are_never_shown() {
     }
 }
 
-/// With another algorithm the new key signs at once. What the old one signed stays good to its end: its public half stays
-/// published, behind the new one for whoever takes the first.
+/// A key of another algorithm signs at once. Tokens signed with the old one stay valid until they expire: its public
+/// half stays published, after the new one for targets that take the first.
 #[test]
 fn another_algorithm_leaves_the_old_keys_published_until_their_tokens_end() {
     let ops = Ops::new();
@@ -359,7 +359,7 @@ fn another_algorithm_leaves_the_old_keys_published_until_their_tokens_end() {
     pem_of(app, "made", &old).expect_problem(404, "not_found");
 }
 
-/// The keys of our own tokens: for targets that know us by our issuer, and never for our own clients.
+/// The keys of our own tokens: only for targets that know us by our issuer, and never for our own clients.
 #[test]
 fn the_providers_keys_sign_for_others_only() {
     let ops = beside_others();
@@ -374,11 +374,11 @@ fn the_providers_keys_sign_for_others_only() {
     assert_eq!(algorithms, ["RS256"], "one algorithm, though we have more");
     let kid = header(&made)["kid"].as_str().unwrap().to_owned();
     assert!(pem_of(&ops.app, "made", &kid).expect(200).body.contains("BEGIN PUBLIC KEY"));
-    // We take it for nothing.
+    // We do not accept it ourselves.
     assert!(!ops.app.opens(&made));
     assert_eq!(ops.app.introspection(&made), crate::support::tokens::INACTIVE);
 
-    // An audience that becomes one of ours, or another bridge's, is refused at the minting.
+    // If an audience later becomes one of ours, or another bridge's, minting is refused.
     for audience in ["web", API, TAKEN] {
         let definition = with(&json!({ "preset": "trino", "key": "provider", "audience": audience }));
         put(&ops, MADE, &json!({ "definition": definition })).expect_problem(400, "invalid_field");
@@ -398,7 +398,8 @@ fn the_providers_keys_sign_for_others_only() {
     }
 }
 
-/// The kill switch: at once, everywhere, for ceremonies under way too, over restarts, and also for declared bridges.
+/// The kill switch takes effect at once and everywhere: for ceremonies in progress, across restarts, and for declared
+/// bridges.
 #[test]
 fn a_stopped_bridge_mints_nothing_until_it_is_enabled() {
     const DECLARED: &str = "[bridges.target]\npreset = \"jwt\"\naudience = \"https://target.example\"\n\
@@ -454,7 +455,7 @@ fn a_stopped_bridge_mints_nothing_until_it_is_enabled() {
     checked(app, "target", &minted(app, &tokens, "target"));
     assert_eq!(jwks(app, "target").expect(200).body, before, "the same key");
 
-    // All else is the configuration's.
+    // Everything else belongs to the configuration.
     let body = json!({ "definition": plain() });
     put(&ops, &format!("{BRIDGES}/target"), &body).expect_problem(409, "managed_by_configuration");
     ops.delete(&format!("{BRIDGES}/target")).expect_problem(409, "managed_by_configuration");
@@ -462,7 +463,7 @@ fn a_stopped_bridge_mints_nothing_until_it_is_enabled() {
     assert_eq!(ops.get(&format!("{BRIDGES}/off")).expect(200).json()["enabled"], false);
 }
 
-/// What no longer passes its check is out of use, says why, and keeps neither the others nor a start from working.
+/// A bridge that no longer passes its check is out of use and says why, without affecting the others or a start.
 #[test]
 fn a_stored_bridge_that_makes_no_sense_is_out_of_use() {
     let ops = Ops::new();
@@ -499,7 +500,7 @@ fn a_stored_bridge_that_makes_no_sense_is_out_of_use() {
     minted(app, &tokens, "made");
 }
 
-/// What is dangerous wants a person who signed in just now.
+/// Dangerous changes require a person who has just signed in.
 #[test]
 fn a_dangerous_bridge_wants_a_fresh_sign_in() {
     let ops = Ops::new();
@@ -533,7 +534,7 @@ fn a_dangerous_bridge_wants_a_fresh_sign_in() {
     put(&ops, MADE, &json!({ "definition": plain() })).expect(200);
 }
 
-/// An imported key was given for one target: it is neither sent elsewhere nor put under another preset's rules.
+/// An imported key was given for one target: it is neither sent elsewhere nor put under the rules of another preset.
 #[test]
 fn an_imported_key_stays_with_its_target() {
     let ops = Ops::new();
@@ -551,15 +552,15 @@ fn an_imported_key_stays_with_its_target() {
         let refused = fresh("PUT", MADE, body).expect_problem(400, "invalid_field");
         assert_eq!(refused.json()["errors"][0]["field"], "key", "{body}");
     }
-    // With the key it is another bridge; then its address is what the key is for.
+    // With its key supplied again it is another bridge; from then on the key is bound to the new address.
     fresh("PUT", MADE, &json!({ "definition": instant("https://target.example"), "key": secret })).expect(200);
     put(&ops, MADE, &json!({ "definition": instant("https://target.example") })).expect(200);
     let refused = put(&ops, MADE, &json!({ "definition": instant("https://elsewhere.example") }));
     assert_eq!(refused.expect_problem(400, "invalid_field").json()["errors"][0]["field"], "key");
 }
 
-/// Who trusts a bridge by its name follows its keys: what would stand behind them is no program's to change, in no two steps
-/// either, and not under a name that is free again.
+/// Targets that trust a bridge by its name follow its keys. No program may change what stands behind them, neither in
+/// two steps nor under a name that has become free again.
 #[test]
 fn a_name_that_may_be_trusted_gets_no_other_preset_or_key_unseen() {
     let ops = Ops::new();
@@ -593,7 +594,7 @@ fn a_name_that_may_be_trusted_gets_no_other_preset_or_key_unseen() {
     fresh("PUT", MADE, &json!({ "definition": plain() })).expect(200);
 }
 
-/// A creation that is sent again makes one bridge; of a key only its public name is compared.
+/// A creation that is sent again creates one bridge; of a key only its public id is compared.
 #[test]
 fn a_creation_can_be_sent_again() {
     let ops = Ops::new();

@@ -22,7 +22,7 @@ const CLIENTS: &str = "/v1/admin/clients";
 /// How many statements wait for a lock.
 const WAITING: &str = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
-/// Whether a client's secret is good: introspection answers it.
+/// Whether a client's secret is accepted: introspection answers it.
 fn is_good(ops: &Ops, id: &str, secret: &str) -> bool {
     let request = ops.app.request("POST", "/oauth/introspect").header("Authorization", &basic(id, secret));
     match request.form(&[("token", "x")]).send().status {
@@ -68,13 +68,13 @@ fn from_first_to_last() {
     assert_eq!(ops.app.events("client.changed"), 7, "each change once");
 }
 
-/// Reads anew while the table is held, so that the answer cannot have come yet.
+/// Begins a reading while the table is locked, so that its result cannot have arrived yet.
 async fn begin(mut reading: Pin<&mut impl Future<Output = Result<(), StorageError>>>, holder: &mut PgConnection) {
     holder.batch_execute("BEGIN; LOCK TABLE clients IN ACCESS EXCLUSIVE MODE").unwrap();
     assert!(poll_fn(|context| Poll::Ready(reading.as_mut().poll(context).is_pending())).await);
 }
 
-/// What was read before a change is never taken up after it, though the answer of the database comes late.
+/// A result that was read before a change is never used after it, even if the database answers late.
 #[tokio::test]
 async fn an_old_reading_never_replaces_a_newer_one() {
     let ops = tokio::task::spawn_blocking(Ops::new).await.unwrap();
@@ -99,7 +99,7 @@ async fn an_old_reading_never_replaces_a_newer_one() {
     }
 }
 
-/// Check 3: every rule of the configuration holds here too, and names its field.
+/// Check 3: every rule of the configuration applies here too, and names its field.
 #[test]
 fn refusals_by_name() {
     let ops = Ops::new();
@@ -222,7 +222,7 @@ fn what_the_configuration_declares_is_read_only() {
     }
 }
 
-/// Check 62: two secrets overlap, the old one ends at its date, and no list shows either.
+/// Check 62: two secrets overlap, the old one expires at its date, and no list shows either.
 #[test]
 fn secrets_are_replaced_with_overlap() {
     let ops = Ops::new();

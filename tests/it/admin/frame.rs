@@ -1,4 +1,4 @@
-//! Who may administer, pages, requests sent again, the audit trail.
+//! Who may administer, pagination, repeated requests, and the audit trail.
 
 use std::time::Duration as Real;
 
@@ -14,7 +14,7 @@ fn with(app: &TestApp, token: &str, path: &str) -> (u16, String) {
     (reply.status, code)
 }
 
-/// Check 3.3: each scope opens what it says and nothing else.
+/// Check 3.3: each scope permits what it names and nothing else.
 #[test]
 fn scopes_open_what_they_say() {
     let ops = Ops::new();
@@ -56,7 +56,7 @@ fn only_a_token_that_is_good_now_opens_anything() {
         }),
     );
     let robot = own_token(app, "robot", "admin:clients:read");
-    // Whatever the server was reading when the client was made, within a second it knows it.
+    // Whatever the server was reading when the client was created, it knows the client within a second.
     within(Real::from_secs(15), "the client is known", || with(app, &robot, path).0 == 200);
 
     let mixed = |more: Value| token(app, &more);
@@ -102,7 +102,7 @@ fn session_of(browser: &mut Browser) -> (String, String) {
     (text("/session/id"), text("/user/id"))
 }
 
-/// A person administers as a member of the group, signed in by passkey; the cookie alone opens nothing.
+/// People administer as members of the group, signed in by passkey; the cookie alone permits nothing.
 #[test]
 fn people_administer_by_group_and_strong_sign_in() {
     let ops = Ops::new();
@@ -130,14 +130,14 @@ fn people_administer_by_group_and_strong_sign_in() {
     assert_eq!(with(app, &of_person("admin"), users).0, 401, "the session is over");
 }
 
-/// Whoever may change clients or people does not get everything by way of them.
+/// The right to change clients or people does not lead to all other rights.
 #[test]
 fn nobody_gives_away_or_takes_over_more_than_they_have() {
     let ops = Ops::new();
     let robot = json!({ "name": "R", "kind": "confidential", "grants": ["client_credentials"], "scopes": "admin" });
     ops.make_client("robot", &robot);
     ops.make_client("shop", &web_app());
-    // Whoever holds its secret signs in as anybody.
+    // Whoever holds its secret can sign in as anybody.
     let mut backend = robot.clone();
     backend["scopes"] = json!("action_tokens action_tokens:anyone action_tokens:enrol_over");
     ops.make_client("backend", &backend);
@@ -185,12 +185,12 @@ fn nobody_gives_away_or_takes_over_more_than_they_have() {
             reply.body
         );
     }
-    // What does not concern administration they may.
+    // They may change what does not concern administration.
     clients("PATCH", "/v1/admin/clients/shop").json(&json!({"definition": {"name": "Shop 2"}})).send().expect(200);
     users("PATCH", &anybody).json(&json!({"claims": {"name": "Ann"}})).send().expect(200);
 }
 
-/// A lost answer is asked for again, by 64 at the same moment.
+/// A request whose answer was lost is repeated by 64 callers at the same moment.
 #[test]
 fn a_request_sent_again_makes_one_thing() {
     let ops = Ops::new();
@@ -210,7 +210,7 @@ fn a_request_sent_again_makes_one_thing() {
     reply.expect(200);
     assert_eq!(ops.app.rows_with("idempotency_keys", secret), 0, "the secret is not kept");
 
-    // A token with fewer rights is not told what one with more was.
+    // A token with fewer rights does not receive the stored answer of one with more.
     let weaker = ops.request_as("admin:clients", "POST", "/v1/admin/clients").header("Idempotency-Key", "one");
     assert_ne!(weaker.json(&body).send().expect(201).json()["id"], id);
 
@@ -226,7 +226,7 @@ fn a_request_sent_again_makes_one_thing() {
     assert!(late["id"] != id && late["secret"] != secret, "a day later it is a new request");
 }
 
-/// What is refused leaves no claim on its key.
+/// A refused request leaves no claim on its key.
 #[test]
 fn a_refused_request_can_be_mended_under_its_key() {
     let ops = Ops::new();
@@ -264,7 +264,7 @@ fn long_lists_come_in_pages_that_neither_shift_nor_repeat() {
         ("limit=201", "limit"),
         ("limit=x", "limit"),
         ("cursor=x", "cursor"),
-        // Times that PostgreSQL does not have.
+        // Times that PostgreSQL cannot represent.
         ("cursor=WyItOTAwMC0wMS0wMVQwMDowMDowMFoiLCIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiXQ", "cursor"),
         ("emial=a", "query"),
         ("group=", "group"),
@@ -282,7 +282,8 @@ fn long_lists_come_in_pages_that_neither_shift_nor_repeat() {
     }
 }
 
-/// serde takes a list for an object, and the last of two members: another reader on the way would see another request.
+/// serde accepts a list for an object, and takes the last of two members: another reader on the way would see another
+/// request.
 #[test]
 fn a_body_is_one_object_and_has_each_member_once() {
     let ops = Ops::new();
@@ -323,7 +324,7 @@ fn what_happened_is_listed_with_who_did_it() {
     ops.get("/v1/admin/audit-events?user=nobody").expect_problem(400, "invalid_field");
 }
 
-/// What is rare may lie behind millions of others: each page looks through a part, so that none takes too long.
+/// A rare event may lie behind millions of others: each page searches a part, so that none takes too long.
 #[test]
 fn a_rare_event_is_found_page_by_page() {
     let ops = Ops::new();
@@ -345,7 +346,7 @@ fn a_rare_event_is_found_page_by_page() {
     assert_eq!(ops.get("/v1/admin/audit-events?limit=1").expect(200).json()["items"][0]["kind"], "user.created");
 }
 
-/// RFC 9728 §5.1, RFC 6750 §3: the challenge says what to do.
+/// RFC 9728 §5.1, RFC 6750 §3: the challenge says where to get a token.
 #[test]
 fn a_challenge_points_to_who_gives_tokens() {
     let app = TestApp::spawn();

@@ -1,4 +1,4 @@
-//! Messages that have not arrived, over HTTP.
+//! Undelivered messages, over HTTP.
 
 use serde_json::{Value, json};
 

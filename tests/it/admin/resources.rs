@@ -6,7 +6,7 @@ use super::Ops;
 use crate::support::tokens::at_once;
 
 const RESOURCES: &str = "/v1/admin/resources";
-/// `https://api.example/orders`, as a segment of a path.
+/// `https://api.example/orders`, as a path segment.
 const ORDERS: &str = "/v1/admin/resources/https%3A%2F%2Fapi.example%2Forders";
 
 fn orders() -> Value {
@@ -23,7 +23,7 @@ fn from_first_to_last() {
     assert_eq!(shown.header("etag"), made.header("etag"));
     assert_eq!((&shown.json()["definition"], &shown.json()["enabled"]), (&orders(), &json!(true)));
 
-    // A client of it gets tokens as it wants them, at once.
+    // A client of it gets tokens in the form it asks for, at once.
     let client = json!({
         "name": "Robot", "kind": "confidential", "auth_method": "client_secret_post", "grants": ["client_credentials"],
         "scopes": "orders.read", "audiences": ["https://api.example/orders"],
@@ -68,7 +68,7 @@ fn from_first_to_last() {
     assert_eq!(ops.app.events("resource.changed"), 6, "each change once");
 }
 
-/// Whoever administers resources must not change or switch off this server's own tokens, or take its scopes.
+/// Administrators of resources must not change or switch off this server's own tokens, or take over its scopes.
 #[test]
 fn the_server_itself_is_no_resource() {
     let ops = Ops::new();
@@ -84,7 +84,7 @@ fn the_server_itself_is_no_resource() {
     }
 }
 
-/// The two spellings of an origin are one resource, and of many who make it one does.
+/// The two spellings of an origin are one resource, and of many concurrent creations one succeeds.
 #[test]
 fn a_resource_is_made_once() {
     let ops = Ops::new();
@@ -123,7 +123,7 @@ fn refusals_by_name() {
     ops.get(&format!("{RESOURCES}?name=x")).expect_problem(400, "invalid_field");
 }
 
-/// What the configuration declares is changed there.
+/// What the configuration declares can only be changed there.
 #[test]
 fn declared_resources_are_read_only() {
     let ops = Ops::with_config("[resources.\"https://api.example/orders\"]\nname = \"Orders\"");

@@ -48,7 +48,7 @@ fn from_first_to_last() {
     assert!(!trail.contains("@example.com"), "no address in the audit trail");
 }
 
-/// RFC 7396: an address is changed member by member, and what is null is never taken for what is left out.
+/// RFC 7396: an address is changed member by member, and null never means the same as an omitted member.
 #[test]
 fn a_change_merges_addresses_and_refuses_null_lists() {
     let ops = Ops::new();
@@ -65,7 +65,7 @@ fn a_change_merges_addresses_and_refuses_null_lists() {
     }
 }
 
-/// RFC 7396 once more: what is named changes, and the audit trail says no more than that.
+/// RFC 7396 again: only the named members change, and the audit trail says no more than that.
 #[test]
 fn attributes_are_set_changed_and_taken_away() {
     let ops = Ops::new();
@@ -132,7 +132,7 @@ fn attributes_are_refused_by_name() {
     assert_eq!(ops.app.count("SELECT count(*) AS n FROM users"), 1);
 }
 
-/// One row that somebody wrote past this server keeps nobody from seeing the others, nor from mending it.
+/// One row written by something other than this server keeps nobody from seeing the others, or from repairing it.
 #[test]
 fn attributes_that_do_not_read_hide_no_person() {
     let ops = Ops::new();
@@ -142,7 +142,7 @@ fn attributes_that_do_not_read_hide_no_person() {
     assert_eq!(ops.get(&path).expect(200).json()["attributes"], stored);
     assert_eq!(ops.get(USERS).expect(200).json()["items"][0]["attributes"], stored);
     for (change, whole) in [
-        // It may be what keeps somebody out, so it goes only when it is named.
+        // It may be what keeps somebody out, so it is removed only when it is named.
         (json!({ "seats": 3 }), json!({ "plan": "pro", "a.b": "x", "limits": { "seats": 3 }, "seats": 3 })),
         (json!({ "a.b": null, "limits": null }), json!({ "plan": "pro", "seats": 3 })),
     ] {
@@ -152,7 +152,7 @@ fn attributes_that_do_not_read_hide_no_person() {
     }
 }
 
-/// People are found by how their address begins, in any case, and by nothing that only looks like a pattern.
+/// People are found by a prefix of their address, in any case, and by nothing that only looks like a pattern.
 #[test]
 fn addresses_are_searched_by_their_beginning() {
     let ops = Ops::new();
@@ -165,7 +165,7 @@ fn addresses_are_searched_by_their_beginning() {
     }
 }
 
-/// A name that stays keeps what an import remembers of it, so that the same file again changes nothing.
+/// An external id that stays keeps what an import recorded with it, so that the same file again changes nothing.
 #[test]
 fn names_of_other_systems_that_stay_are_not_touched() {
     let ops = Ops::new();
@@ -218,7 +218,7 @@ fn refusals_by_name() {
     for name in ["", " ", " a", "a\nb", "a\0", "a\u{202e}b", &"x".repeat(101)] {
         ops.post("/v1/admin/groups", &json!({ "name": name })).expect_problem(400, "invalid_field");
     }
-    // Other systems call groups by their path, and so do their people who were imported.
+    // Other systems name groups by their path, and imported people keep those names.
     let made = ops.post("/v1/admin/groups", &json!({ "name": "staff/engines" })).expect(201);
     assert_eq!(made.header("location"), Some("/v1/admin/groups/staff%2Fengines"));
     ops.delete("/v1/admin/groups/staff%2Fengines").expect(204);
@@ -228,7 +228,7 @@ fn refusals_by_name() {
     ops.delete("/v1/admin/groups/staff").expect(204);
 }
 
-/// An address that is verified is one person's: whoever only claimed it has it no more.
+/// A verified address belongs to one person: others who merely claimed it lose it.
 #[test]
 fn a_verified_address_is_dropped_from_who_only_claimed_it() {
     let ops = Ops::new();
@@ -307,7 +307,7 @@ fn sessions_and_passkeys_are_seen_and_ended() {
     }
 }
 
-/// The people of a large group are found in another way than those of a small one, and it is deleted in portions.
+/// The people of a large group are looked up differently from those of a small one, and it is deleted in portions.
 #[test]
 fn a_group_may_be_of_any_size() {
     let ops = Ops::new();

@@ -1,4 +1,4 @@
-//! Where an answer goes, and in which form.
+//! Where a response is sent, and in which form.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::tokens::claims;
 
 const NOT_REGISTERED: &str = "redirect_uri";
 
-/// RFC 9700 §2.1 and §4.1: whatever differs from a registered string is answered here, and never redirected.
+/// RFC 9700 §2.1 and §4.1: a URI that differs from a registered string is answered here, and never redirected to.
 #[test]
 fn nothing_but_a_registered_redirect_uri_is_redirected_to() {
     let app = oidc::app();
@@ -53,7 +53,7 @@ fn nothing_but_a_registered_redirect_uri_is_redirected_to() {
         for prompt in ["login", "none"] {
             let ask = Ask::of("house").with("redirect_uri", bad).with("prompt", prompt);
             if bad.len() > 10_000 {
-                // Larger than any head and any body we take.
+                // Larger than any header and any body that we accept.
                 let get = format!("GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", ask.path());
                 for reply in [Some(ask.post(&app)), crate::raw::ask(&app.url, get.as_bytes())].into_iter().flatten() {
                     assert!([400, 413, 431].contains(&reply.status), "{}", reply.status);
@@ -69,13 +69,13 @@ fn nothing_but_a_registered_redirect_uri_is_redirected_to() {
     }
     let empty = Ask::of("house").with("redirect_uri", "").send(&mut browser.clone());
     expect_page(&empty, 400, "redirect_uri");
-    // Named always: by a client with several, and by one with a single one.
+    // Always required, from a client with several redirect URIs as from one with a single one.
     for client in ["house", "spa"] {
         expect_page(&Ask::of(client).without("redirect_uri").send(&mut browser.clone()), 400, "redirect_uri");
     }
 }
 
-/// RFC 8252 §7.3: of a loopback address the port may vary, of a name it may not.
+/// RFC 8252 §7.3: the port may vary for a loopback address, but not for a name.
 #[test]
 fn a_native_app_chooses_its_port() {
     let app = oidc::app();
@@ -131,7 +131,7 @@ fn before_the_client_is_proven_nothing_is_redirected() {
     assert_eq!((reply.status, reply.header("location")), (400, None), "disabled");
 }
 
-/// Every refusal after that goes back to the client, with `state` and `iss`, and nothing else.
+/// Every later refusal goes back to the client, with `state` and `iss`, and nothing else.
 #[test]
 fn what_is_wrong_is_told_at_the_redirect_uri() {
     let app = oidc::app();
@@ -190,7 +190,7 @@ fn what_is_wrong_is_told_at_the_redirect_uri() {
     expect_page(&refused, 400, NOT_REGISTERED);
 }
 
-/// RFC 9700 §4.11.2: a link with a fault in it must not lead through us to wherever somebody registered.
+/// RFC 9700 §4.11.2: a faulty link must not lead through us to an address that somebody registered.
 #[test]
 fn strangers_see_our_page_before_a_third_party_app_gets_its_error() {
     let app = oidc::app();
@@ -271,7 +271,7 @@ fn form_post_carries_everything_in_the_body() {
     assert!(silent.body.contains("value=\"login_required\""), "{}", silent.body);
 }
 
-/// Conformance module ensure-post-request-succeeds, trap 4: cookies do not come with another site's form.
+/// Conformance module ensure-post-request-succeeds, trap 4: another site's form does not send our cookies.
 #[test]
 fn a_posted_request_is_finished_on_our_own_page() {
     let app = oidc::app();
@@ -283,7 +283,8 @@ fn a_posted_request_is_finished_on_our_own_page() {
     app.request("POST", "/oauth/authorize").json(&json!({})).send().expect(415);
 }
 
-/// OpenID Connect Session Management §3: with a code comes what an app's page compares, and the cookie it is made of.
+/// OpenID Connect Session Management §3: a code comes with the value that an app's page compares, and the cookie it is
+/// computed from.
 #[test]
 fn a_code_comes_with_the_session_state_where_it_is_wanted() {
     use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! What people allow an app, and take back.
+//! What people allow an app, and withdraw.
 
 use std::time::Duration as Real;
 
@@ -56,7 +56,7 @@ fn consent_is_asked_remembered_and_asked_again_for_more() {
     assert_eq!(redeem(&app, "shop", &back.code()).scope, "email openid");
     assert_eq!(browser.submit(&page, &path, &fields).status, 400, "answered once");
 
-    // The same or less passes without a page, silently too; more is asked for.
+    // The same scopes or fewer pass without a page, silently too; more are asked for.
     ask.send(&mut browser).back().code();
     Ask::of("shop").with("prompt", "none").send(&mut browser).back().code();
     let wider = ask.clone().with("scope", "openid email profile offline_access");
@@ -67,7 +67,8 @@ fn consent_is_asked_remembered_and_asked_again_for_more() {
     let back = browser.submit(&page, &path, &[("decision", "allow"), ("allow:offline_access", "yes")]).returning();
     let tokens = redeem(&app, "shop", &back.code());
     assert_eq!(tokens.scope, "offline_access openid", "what was left unticked is not given");
-    // What was asked and not ticked is not allowed any more; trap 2 of the conformance notes: fewer scopes pass silently.
+    // A scope that was asked for and not ticked is no longer allowed; trap 2 of the conformance notes: fewer scopes
+    // pass silently.
     assert_eq!(ask.with("prompt", "none").send(&mut browser).back().error(), "consent_required");
     Ask::of("shop").with("prompt", "none").send(&mut browser).back().code();
 
@@ -76,7 +77,7 @@ fn consent_is_asked_remembered_and_asked_again_for_more() {
     Ask::of("house").with("prompt", "consent").send(&mut browser).waits();
 }
 
-/// OpenID Connect Core §5.5: asked for by name as well as by its scope, and the person said no to the scope.
+/// OpenID Connect Core §5.5: a claim requested by name and by its scope, where the person declined the scope.
 #[test]
 fn a_claim_goes_with_the_scope_that_was_left_unticked() {
     let app = oidc::app();
@@ -94,7 +95,7 @@ fn a_claim_goes_with_the_scope_that_was_left_unticked() {
     let silently = Ask::of("shop").with("prompt", "none").with("claims", by_name);
     assert_eq!(silently.send(&mut browser).back().error(), "consent_required");
 
-    // What was allowed goes when the scope is left out at a refresh.
+    // An allowed claim disappears when its scope is left out at a refresh.
     let tokens = answered(&mut browser, &[("decision", "allow"), ("allow:email", "yes")]);
     assert_eq!(told(&tokens.access), Some(json!(["email"])));
     let refreshed = |scope: &str| {
@@ -111,7 +112,7 @@ fn a_claim_goes_with_the_scope_that_was_left_unticked() {
     assert_eq!(told(&refreshed("openid").access), None);
 }
 
-/// Taken back after the decision, and before the code is written.
+/// The consent is withdrawn after the decision, and before the code is written.
 #[test]
 fn a_code_is_given_only_for_the_consent_that_was_seen() {
     let app = oidc::app();
@@ -129,7 +130,7 @@ fn a_code_is_given_only_for_the_consent_that_was_seen() {
     assert_eq!((reply.header("location"), app.count("SELECT count(*) AS n FROM authorization_codes")), (None, 1));
 }
 
-/// The same by the person, in another tab, at the same moment.
+/// The same, withdrawn by the person in another tab at the same moment.
 #[test]
 fn of_a_consent_that_is_taken_back_at_the_same_moment_no_code_is_left() {
     let app = oidc::app();
@@ -153,7 +154,7 @@ fn of_a_consent_that_is_taken_back_at_the_same_moment_no_code_is_left() {
     }
 }
 
-/// Security notes 39: what the form says is held against what was asked.
+/// Security notes 39: the form's content is checked against the request.
 #[test]
 fn a_consent_form_can_only_shrink_and_only_our_page_may_post_it() {
     let app = oidc::app();
@@ -252,7 +253,7 @@ fn people_see_what_they_allowed_and_take_it_back() {
     Ask::of("shop").with("prompt", "none").send(&mut other).back().code();
 }
 
-/// OpenID Connect Core §4: the list of apps leads to where an app begins a sign-in.
+/// OpenID Connect Core §4: the list of apps links to where an app begins a sign-in.
 #[test]
 fn the_list_of_apps_opens_an_app() {
     let config = oidc::CLIENTS

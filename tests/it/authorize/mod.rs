@@ -1,4 +1,4 @@
-//! The authorization endpoint over HTTP: what is refused where, who is asked what, and how answers travel.
+//! The authorization endpoint over HTTP: what is refused where, who is asked what, and how responses are delivered.
 
 mod answers;
 mod consent;
@@ -12,7 +12,7 @@ use crate::support::oidc::{Ask, present, redeem};
 use crate::support::tokens::{claims, header};
 use crate::support::{Browser, Reply, TestApp, oidc};
 
-/// Allows what is asked on the page that a request waits at; gives the code.
+/// Allows what is asked for on the page of a waiting request. Returns the code.
 pub fn allow(browser: &mut Browser, ask: &Ask) -> String {
     let path = ask.send(browser).waits();
     let page = browser.get(&path).expect(200);
@@ -31,7 +31,7 @@ fn expect_page(reply: &Reply, status: u16, words: &str) {
     assert!(!reply.body.contains("http-equiv=\"refresh\""));
 }
 
-/// OpenID Connect Core §3.1.2.1: what is not understood is ignored, and hints prove nothing.
+/// OpenID Connect Core §3.1.2.1: unknown parameters are ignored, and hints prove nothing.
 #[test]
 fn hints_and_unknown_parameters_change_nothing() {
     let app = oidc::app();
@@ -57,7 +57,7 @@ fn hints_and_unknown_parameters_change_nothing() {
         assert_eq!(id["acr"], "phr", "{name}: what happened, and nothing more");
         assert!(id.get("name").is_none());
     }
-    // RFC 6749 §3.1: the order of parameters is of no account.
+    // RFC 6749 §3.1: the order of parameters does not matter.
     let ask = Ask::of("house").path();
     let (path, query) = ask.split_once('?').unwrap();
     let backwards: Vec<&str> = query.split('&').rev().collect();
@@ -84,7 +84,7 @@ fn a_stranger_signs_in_on_the_way() {
     assert_eq!((back.to.as_str(), back.get("state")), ("https://house.example/cb", Some("the state")));
     redeem(&app, "house", &back.code());
     expect_page(&browser.get(&path), 400, "");
-    // Nothing that the browser adds later is read.
+    // Nothing that is added in the browser later is read.
     let path = ask.with("prompt", "login").send(&mut browser).waits();
     let page = browser.get(&format!("{path}?prompt=none&scope=admin&redirect_uri=https://evil.example")).expect(200);
     assert!(!page.body.contains("evil.example"));
@@ -127,7 +127,7 @@ fn a_login_hint_does_not_tell_who_has_an_account() {
         let path = ask.send(&mut stranger).waits();
         let page = stranger.get(&path).expect(200).body;
         assert!(page.contains(&format!("value=\"{hint}\"")), "{page}");
-        // Handles, challenges and nonces are new each time, and seconds pass.
+        // Handles, challenges and nonces are new each time, and the time changes.
         let lasts = |word: &&str| word.len() < 20 && !word.bytes().all(|b| b.is_ascii_digit());
         let between = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_');
         page.replace(hint, "").split(between).filter(lasts).map(ToOwned::to_owned).collect::<Vec<_>>()
@@ -135,7 +135,7 @@ fn a_login_hint_does_not_tell_who_has_an_account() {
     assert_eq!(words("ada@example.com"), words("nobody@example.com"));
 }
 
-/// Security rule 25: a language is one of ours, whatever is asked for.
+/// Security rule 25: a language is always one of ours, whatever is requested.
 #[test]
 fn a_wish_for_a_language_or_a_display_names_no_file() {
     let app = oidc::app();
@@ -173,7 +173,7 @@ fn silence_is_kept() {
     let second = claims(&redeem(&app, "house", &silent("house").send(&mut person).back().code()).id);
     assert_eq!((&first["sub"], &first["auth_time"]), (&second["sub"], &second["auth_time"]));
     assert_eq!(app.count("SELECT count(*) AS n FROM interactions"), 0, "and nothing waits");
-    // A form has no cookies; its answer is the same, by our page.
+    // A form sends no cookies; its response is the same, through our page.
     let path = silent("house").post(&app).waits();
     assert_eq!(refused(stranger.get(&path)), "login_required");
     let path = silent("house").post(&app).waits();
@@ -196,7 +196,7 @@ fn prompt_login_and_max_age_want_a_new_proof() {
         let page = browser.get(&path).expect(200);
         assert!(page.body.contains("data-ceremony=\"step-up\""), "{name}: the session is not enough");
         browser.get(&path).expect(200);
-        // A proof from before the request does not count for it, in whichever tab.
+        // A proof from before the request does not count for it, whichever tab it was made in.
         let other = Ask::of("house").with("prompt", "login").send(&mut browser.clone()).waits();
         browser.get(&other).expect(200);
         app.advance(Duration::seconds(1));
@@ -234,7 +234,7 @@ fn an_id_token_hint_names_the_person() {
     for none in [forged.join("."), Key::rsa().sign(&header(&hint), &claims(&hint))] {
         hinted(&none).with("prompt", "none").send(&mut two).back().code();
     }
-    // Not silently: the page to sign in as somebody else; who insists is refused.
+    // Not silently: the page offers to sign in as somebody else, and going on as the same person is refused.
     let path = hinted(&hint).send(&mut two).waits();
     assert!(two.get(&path).expect(200).body.contains("data-ceremony=\"get\""));
     two.sign_in(&mut other).expect(200);
@@ -264,7 +264,7 @@ fn an_authentication_context_is_tried_for_and_never_invented() {
     browser.step_up(&mut passkey).expect(200);
     assert_eq!(claims(&redeem(&app, "house", &browser.get(&path).back().code()).id)["acr"], "phr");
 
-    // What nobody reaches is not tried for: to confirm it once more would change nothing.
+    // A level that nobody can reach is not tried for: confirming again would change nothing.
     let wished = Ask::of("house").with("acr_values", "phrh").send(&mut browser).back();
     assert_eq!(claims(&redeem(&app, "house", &wished.code()).id)["acr"], "phr");
     let attested = Ask::of("house").with("claims", r#"{"id_token":{"acr":{"essential":true,"values":["phrh"]}}}"#);
@@ -295,13 +295,13 @@ fn choosing_an_account() {
     let id = claims(&redeem(&app, "house", &browser.get(&path).back().code()).id);
     assert_eq!(id["sub"], elsewhere.get("/v1/me").json()["id"]);
 
-    // Who chose in one browser chose nothing for another.
+    // A choice in one browser is not a choice for another.
     let path = Ask::of("tool").send(&mut browser).waits();
     app.sql("UPDATE interactions SET chosen_by = (SELECT id FROM sessions ORDER BY created_at LIMIT 1)");
     elsewhere.get(&path).expect(200);
 }
 
-/// Check 33: whatever is posted, what comes next is what the session and the stored request call for.
+/// Check 33: whatever is posted, the session and the stored request determine the next step.
 #[test]
 fn no_step_is_skipped_whatever_is_posted() {
     let app = oidc::app_with(&[("trusted_proxies", "127.0.0.1")]);
@@ -409,7 +409,7 @@ fn requests_are_counted() {
     let (ask, silent) = (Ask::of("house"), Ask::of("house").with("prompt", "none"));
     for _ in 0..3 {
         ask.send(&mut browser).waits();
-        // What is answered at once is no start of anything.
+        // A request that is answered at once does not count as a start.
         assert_eq!(silent.send(&mut browser).back().error(), "login_required");
     }
     let reply = ask.send(&mut browser);
@@ -419,13 +419,14 @@ fn requests_are_counted() {
     assert!(reply.body.contains(&again), "the same request: {}", reply.body);
     assert_eq!(ask.post(&app).status, 429);
     assert_eq!(silent.send(&mut browser).back().error(), "login_required");
-    // A form of another site has to wait for its cookies; where there is no room, and nobody to be shown a page, the app hears it.
+    // Another site's form has to wait for its cookies. If there is no room for it to wait, and no page may be shown,
+    // the app gets the error.
     let back = silent.post(&app).back();
     assert_eq!((back.error(), back.get("state")), ("temporarily_unavailable", Some("the state")));
     assert_eq!(app.count("SELECT count(*) AS n FROM interactions"), 3);
 }
 
-/// Security rule 13: `state` and `nonce` come back as they were sent, also from a request that waited or was pushed.
+/// Security rule 13: `state` and `nonce` come back exactly as sent, also from a request that waited or was pushed.
 #[test]
 fn hostile_bytes_survive_a_request_that_waits() {
     let app = oidc::app();
@@ -441,7 +442,7 @@ fn hostile_bytes_survive_a_request_that_waits() {
     app.request("POST", "/oauth/par").form(&form).send().expect(201);
 }
 
-/// The names of a page's tick boxes.
+/// The names of a page's checkboxes.
 fn ticks(page: &Reply) -> Vec<String> {
     let boxes = page.body.split("type=\"checkbox\" name=\"").skip(1);
     boxes.map(|rest| rest.split_once('"').unwrap().0.to_owned()).collect()

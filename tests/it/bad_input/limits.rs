@@ -1,4 +1,4 @@
-//! How large, how deep, how slow and how many.
+//! Limits on size, depth, duration and number.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::routes::policy::assert_policy;
 use crate::support::tokens::within;
 use crate::support::{Options, Request, TestApp};
 
-/// The size is looked at before the content, whatever the route does with it.
+/// The size is checked before the content, whatever the route does with it.
 #[test]
 fn bodies_end_at_32_kib() {
     let app = TestApp::spawn();
@@ -28,7 +28,7 @@ fn bodies_end_at_32_kib() {
     let form = format!("grant_type=x&a={}", "a".repeat(32 * 1024));
     let reply = app.request("POST", "/oauth/token").body("application/x-www-form-urlencoded", form.into_bytes()).send();
     reply.expect_oauth(413, "invalid_request");
-    // A length that is only claimed is refused at once, and one that is not told is counted.
+    // A claimed length is refused at once, and a body without a length is counted.
     let claimed = format!(
         "POST {options} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n"
     );
@@ -52,7 +52,7 @@ fn bodies_end_at_32_kib() {
     small.request("POST", options).body("application/json", json(1024)).send().expect_problem(400, "invalid_request");
 }
 
-/// RFC 6585 §5. Counted as sent: the request's line, each field with its colon and line end, and the empty line.
+/// RFC 6585 §5. Counted as sent: the request line, each field with its colon and line end, and the empty line.
 #[test]
 fn headers_end_at_16_kib_and_64_fields() {
     let app = TestApp::spawn();
@@ -87,7 +87,7 @@ fn headers_end_at_16_kib_and_64_fields() {
     }
 }
 
-/// Slow senders hold a connection, not a worker, and not for long.
+/// Slow senders hold a connection, not a worker, and only for a short time.
 #[test]
 fn slow_senders_are_dropped_and_delay_nobody() {
     let settings = [("limits.header_timeout", "1s"), ("limits.body_timeout", "1s"), ("limits.keep_alive", "1s")];
@@ -119,7 +119,7 @@ fn slow_senders_are_dropped_and_delay_nobody() {
                 }
                 let got = statuses(&read_to_end(&mut stream));
                 let took = began.elapsed();
-                // Dropped without a word is as good, where no request was made.
+                // Closing the connection without a response is as good if no request was made.
                 assert!(got == *expected || (got.is_empty() && expected[0] == 408), "{name}: {got:?}");
                 assert!(took < Duration::from_secs(6), "{name}: {took:?}");
             });
@@ -133,20 +133,20 @@ fn slow_senders_are_dropped_and_delay_nobody() {
             })
             .collect();
         waits.sort();
-        // Not the longest: a machine that is busy otherwise may keep one waiting.
+        // Not the longest one: a busy machine may delay a single request.
         assert!(waits[10] < Duration::from_millis(600), "others wait: {waits:?}");
     });
 }
 
-/// A connection with a request on it.
+/// A connection with a request sent on it.
 fn asking(app: &TestApp) -> TcpStream {
     let mut stream = connect(&app.url);
-    // Who is hung up on may find that out here.
+    // A connection that was closed may fail here already.
     let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stream
 }
 
-/// Whether it is answered, and stays.
+/// Whether the connection is answered and stays open.
 fn answered(stream: &mut TcpStream) -> bool {
     let (mut got, mut buffer) = (Vec::<u8>::new(), [0; 1024]);
     while !got.ends_with(b"\r\n\r\nok") {
@@ -158,7 +158,8 @@ fn answered(stream: &mut TcpStream) -> bool {
     true
 }
 
-/// Beyond so many connections a caller is hung up on at once, until one of them ends; a proxy speaks for many.
+/// Above the limit, a caller's connection is closed at once, until one of its others ends; a proxy speaks for many
+/// callers.
 #[test]
 fn so_many_connections_of_one_caller() {
     let most = ("limits.connections_per_caller", "4");
@@ -166,7 +167,7 @@ fn so_many_connections_of_one_caller() {
     let began = Instant::now();
     let mut held: Vec<_> = (0..5).map(|_| asking(&app)).collect();
     held.retain_mut(answered);
-    // The first steps of the test's own set-up may count still.
+    // The first connections of the test's own set-up may still count.
     assert!((1..=4).contains(&held.len()), "{} of 5", held.len());
     assert!(began.elapsed() < Duration::from_secs(2), "they hear so at once: {:?}", began.elapsed());
     within(Duration::from_secs(5), "there is room for so many", || {
@@ -195,14 +196,14 @@ fn bodies_nest_so_deep_and_no_deeper() {
         let reply = request.send().expect_problem(400, "invalid_request");
         assert!(reply.body.contains(words), "{levels}: {}", reply.body);
     }
-    // Also where a body may be left out.
+    // Also where a body is optional.
     let (mut person, _) = app.person();
     let deep = (0..17).fold(json!(1), |inner, _| json!({ "inputs": inner }));
     let reply = person.call("POST", "/v1/bridges/none/token", Some(&deep)).expect_problem(400, "invalid_request");
     assert!(reply.body.contains("more than 16 objects"), "{}", reply.body);
 }
 
-/// Beyond so many connections the next one waits for an end of another; health has a listener of its own.
+/// Above the limit, the next connection waits until another ends; health has a listener of its own.
 #[test]
 fn so_many_connections_and_no_more() {
     let app = TestApp::with(&Options { settings: &[("limits.connections", "2")], ..Options::default() });

@@ -1,7 +1,7 @@
 //! What strangers send: broken, huge, slow or hostile requests on every route.
 //!
-//! [`whatever_is_sent_is_answered_properly`] makes its requests from a seed, so a failure can be repeated: the message has
-//! the request. To try a new kind of badness: a line in one of the lists below.
+//! [`whatever_is_sent_is_answered_properly`] generates its requests from a seed, so a failure can be repeated: its
+//! message contains the request. To try a new kind of bad input, add a line to one of the lists below.
 
 mod limits;
 
@@ -20,7 +20,7 @@ use crate::routes::csrf_of;
 use crate::support::tokens::at_once;
 use crate::support::{Options, Reply, TestApp};
 
-/// splitmix64: small, and the same everywhere.
+/// splitmix64: small, and the same on every machine.
 struct Dice(u64);
 
 impl Dice {
@@ -49,7 +49,7 @@ impl Dice {
     }
 }
 
-/// A mark that must never come back as markup, and a host that must never be redirected to.
+/// Markup that must never be echoed, and a host that must never be redirected to.
 const MARK: &str = "<script>alert(7261)</script>";
 
 const VALUES: [&str; 40] = [
@@ -196,7 +196,7 @@ const QUERIES: [&str; 14] = [
     "?access_token=x",
 ];
 
-/// Header lines, as bytes: values that are no text are among them.
+/// Header lines as bytes, because some values are not valid text.
 const HEADERS: [&[u8]; 44] = [
     b"Origin: null",
     b"Origin: https://evil.example",
@@ -271,7 +271,7 @@ fn form_body(dice: &mut Dice) -> Vec<u8> {
     spoil(dice, pairs.join("&").into_bytes())
 }
 
-/// Sometimes cuts, flips, repeats or deepens a body, or replaces it.
+/// Sometimes truncates, alters, repeats, nests or replaces a body.
 fn spoil(dice: &mut Dice, mut body: Vec<u8>) -> Vec<u8> {
     match dice.below(16) {
         0 => body.truncate(dice.below(body.len())),
@@ -298,7 +298,7 @@ struct Shot {
     too_large: bool,
 }
 
-/// What a shot may carry beside nonsense: things that open the inner doors.
+/// What a request may carry besides nonsense: valid credentials that lead past the first checks.
 struct Keys<'a> {
     cookie: &'a str,
     csrf: &'a str,
@@ -347,7 +347,7 @@ fn shot(dice: &mut Dice, keys: &Keys<'_>) -> Shot {
     Shot { bytes: [head.as_slice(), b"\r\n", &body].concat(), too_large }
 }
 
-/// Fails unless an answer is one of ours: no fault of ours, a known form, nothing repeated, nobody sent away.
+/// Fails unless a response is one of ours: no server error, a known form, no echo, no redirect elsewhere.
 fn judge(reply: &Reply, sent: &[u8]) {
     let request = || String::from_utf8_lossy(&sent[..sent.len().min(1500)]).into_owned();
     let status = reply.status;
@@ -374,7 +374,7 @@ fn judge(reply: &Reply, sent: &[u8]) {
     } else if of_type.starts_with("text/html") {
         assert!(reply.body.starts_with("<!doctype html>"), "{}\nto {}", reply.body, request());
     } else {
-        // HTTP's own refusals have no body; of ours only successes have none.
+        // The HTTP parser's own refusals have no body; of our responses only successes have none.
         let from_the_parser = status == 400 && reply.body.is_empty() && reply.header("x-request-id").is_none();
         assert!(status < 400 || from_the_parser, "{status} {of_type} {:?}\nto {}", reply.body, request());
     }
@@ -386,7 +386,7 @@ fn judge(reply: &Reply, sent: &[u8]) {
 #[test]
 fn whatever_is_sent_is_answered_properly() {
     const SHOTS: usize = 3_000;
-    // A body that never comes, as some of these claim, is waited for.
+    // Some of these requests announce a body that never arrives, which the server waits for.
     let settings = [("limits.body_timeout", "1s"), ("limits.header_timeout", "1s")];
     let app = TestApp::with(&Options {
         settings: &settings,
@@ -400,7 +400,7 @@ fn whatever_is_sent_is_answered_properly() {
     let mut caller = None;
     for _ in 0..SHOTS {
         if left == 0 {
-            // Some shots sign their sender out; a fresh one now and then.
+            // Some requests sign their sender out, so a new one is made now and then.
             let (mut person, mut passkey) = app.person();
             let tokens = app.client("web").sign_in(&mut passkey, "openid passkeys bridge:backend").expect(200).json();
             let csrf = csrf_of(&mut person);
@@ -412,7 +412,7 @@ fn whatever_is_sent_is_answered_properly() {
         let (cookie, csrf, bearer) = caller.as_ref().expect("a caller");
         let shot = shot(&mut dice, &Keys { cookie, csrf, bearer });
         if shot.bytes.starts_with(b"HEAD") {
-            // An answer to HEAD has a length and no body.
+            // A response to HEAD has a length but no body.
             let got = exchange(&app.url, &shot.bytes);
             let answer = String::from_utf8_lossy(&got);
             assert!(answer.starts_with("HTTP/1.1 ") && answer.ends_with("\r\n\r\n"), "{answer}");
@@ -437,10 +437,10 @@ fn statuses(bytes: &[u8]) -> Vec<u16> {
     answers(bytes).iter().map(|reply| reply.status).collect()
 }
 
-/// The head of the PROXY protocol's second version: from 192.0.2.1 to 192.0.2.2. Nobody may say so in front of a request.
+/// The header of the PROXY protocol's version 2: from 192.0.2.1 to 192.0.2.2. It must not be accepted before a request.
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\0\x01\0\x02";
 
-/// RFC 9112 §6.3, §11.2: what two readers could take for two different things is refused, and the connection ends.
+/// RFC 9112 §6.3, §11.2: a request that two parsers could read differently is refused, and the connection is closed.
 #[test]
 fn requests_that_could_be_read_in_two_ways_are_refused() {
     let app = TestApp::spawn();
@@ -544,7 +544,7 @@ fn what_is_odd_but_clear_is_served() {
     }
 }
 
-/// Check 124: what is said to one caller is never said to another, however many are refused at the same moment.
+/// Check 124: what one caller is told is never told to another, however many are refused at the same moment.
 #[test]
 fn refusals_at_once_are_each_callers_own() {
     let app = TestApp::with(&Options { settings: &[("workers", "4")], ..Options::default() });
@@ -559,7 +559,7 @@ fn refusals_at_once_are_each_callers_own() {
     }
 }
 
-/// No text of the database holds a NUL: whoever asks with one is refused, and it is no fault of ours.
+/// No text in the database may hold a NUL: a request that contains one is refused, and is not a server error.
 #[test]
 fn a_nul_in_an_address_is_refused_at_every_route() {
     let ops = Ops::new();
@@ -573,7 +573,7 @@ fn a_nul_in_an_address_is_refused_at_every_route() {
             let by_cookie = person.call(route.method, &target, None);
             for reply in [by_token, by_cookie] {
                 assert!(reply.status < 500, "{} {target}: {}", route.method, reply.body);
-                // The query of a forward-auth question may be that of the app.
+                // The query of a forward-auth request may be that of the app.
                 let is_of_an_app = route.path.starts_with("/v1/forward-auth");
                 if route.path.starts_with("/v1/") && !is_of_an_app && target.contains("%00") {
                     reply.expect_problem(400, "invalid_request");

@@ -25,7 +25,7 @@ fn one_browser_signs_the_other_out() {
     desk.reads("h1", "Your account");
 }
 
-/// A form that was sent is not sent again, until somebody comes back to its page.
+/// A form that was sent is not sent again until the person comes back to its page.
 #[test]
 fn a_form_is_sent_once() {
     let app = TestApp::spawn();
@@ -35,7 +35,7 @@ fn a_form_is_sent_once() {
     let state = "const button = document.querySelector('.list .item-actions button');
         button.click();
         return [sent, button.ariaDisabled];";
-    // Nothing leaves the page, so that it can be looked at.
+    // Nothing is actually sent, so that the page can be inspected.
     let held = "window.sent = 0;
         addEventListener('submit', (event) => { if (!event.defaultPrevented) sent++; event.preventDefault(); });";
     desk.script(held, &[]);
@@ -61,7 +61,7 @@ fn the_activity_tells_what_happened() {
     assert!(!desk.page_text().contains("Account changed"), "every entry has its own words");
 }
 
-/// What a hook says after a sign-in is there when the page is opened, as text, and nothing else of it.
+/// What a hook said after a sign-in is shown as text when the page is opened, and nothing else of it.
 #[test]
 fn the_page_shows_what_a_hook_said() {
     let hooked = AfterSignIn::new();
@@ -79,7 +79,7 @@ fn the_page_shows_what_a_hook_said() {
     desk.reads(".said", "Shown when you signed in");
 }
 
-/// In the dark, on a phone, and with the longest words there can be.
+/// In dark mode, on a phone, and with the longest words possible.
 #[test]
 fn what_a_hook_said_fits_every_screen() {
     let hooked = AfterSignIn::new();

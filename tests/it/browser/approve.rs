@@ -1,4 +1,4 @@
-//! Somebody follows a link, reads what an app wants approved, and signs it.
+//! A person follows a link, reads what an app wants approved, and signs it.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::trouble::{THROWS, throws};
 use crate::actions::{Backend, backend, payment, spawn};
 use crate::support::TestApp;
 
-/// Somebody who made a passkey by a link of the shop's.
+/// A person who made a passkey by a link from the shop.
 fn customer(app: &TestApp, shop: &Backend<'_>) -> Desk {
     let made = shop.make("enrol");
     let desk = Desk::new(app);
@@ -45,7 +45,8 @@ fn an_operation_is_read_approved_and_told_to_the_app() {
     desk.reads("h1", "This link is no longer valid");
 }
 
-/// A mail scanner opens every link, follows what it finds, and posts nothing: the page is the same as often as it is opened.
+/// A mail scanner opens every link, follows what it finds, and posts nothing: the page stays the same however often it
+/// is opened.
 #[test]
 fn looking_at_it_uses_nothing_up_and_a_backend_without_an_address_fetches() {
     let app = spawn();
@@ -60,11 +61,11 @@ fn looking_at_it_uses_nothing_up_and_a_backend_without_an_address_fetches() {
     }
     assert!(!desk.url().contains("pmt_"), "the token does not stay in the address: {}", desk.url());
     assert_eq!(app.count("SELECT sum(ceremonies)::bigint AS n FROM action_tokens WHERE action = 'sign'"), 0);
-    // A prompt that is put away loses nothing.
+    // A dismissed prompt loses nothing.
     desk.hold_prompts(true);
     desk.press("Approve with a passkey");
     desk.press("Cancel");
-    // What was cancelled while the server still thought about it opens no prompt when it answers.
+    // A request that was cancelled while the server was still working opens no prompt when the answer arrives.
     desk.script(
         "const send = window.fetch, get = navigator.credentials.get.bind(navigator.credentials);
         window.opened = 0;
@@ -86,7 +87,7 @@ fn looking_at_it_uses_nothing_up_and_a_backend_without_an_address_fetches() {
     desk.press("Cancel");
     assert_eq!(desk.script("return answer()", &[]), json!(0));
     assert_eq!(app.events("transaction.signed"), 0);
-    // One that is closed loses nothing either; what is offered then is to approve, not to sign in.
+    // A prompt that was closed loses nothing either; what is offered then is approving, not signing in.
     desk.script(THROWS, &[]);
     throws(&desk, "NotAllowedError", 900);
     desk.press("Approve with a passkey");

@@ -1,4 +1,5 @@
-//! An app on this computer sends somebody here and gets its answer: by address, by form, and when the person says no.
+//! An app on this computer sends a person here and gets its response: by redirect, by form, and when the person
+//! declines.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -24,7 +25,7 @@ impl Listener {
         let (arrived, arrivals) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                // A browser also opens connections that it only may need.
+                // A browser also opens connections that it may not need.
                 let arrived = arrived.clone();
                 std::thread::spawn(move || Self::answer(stream, &arrived));
             }
@@ -108,8 +109,8 @@ fn an_app_is_allowed_and_gets_its_code() {
     assert!(desk.page_text().contains("Native"));
 }
 
-/// Libraries of single-page apps open a popup and wait for its page to call back: opener and popup must not lose each other
-/// on the way, by a page of ours or a redirect. On any other page they do.
+/// Libraries of single-page apps open a popup and wait for its page to call back. Neither a page of ours nor a redirect
+/// may separate opener and popup on the way; any other page does.
 #[test]
 fn an_app_that_opened_a_popup_hears_from_it() {
     let app = oidc::app();
@@ -134,7 +135,7 @@ fn an_app_that_opened_a_popup_hears_from_it() {
     });
 }
 
-/// The second answer would say that the request is over.
+/// A second submission would be answered that the request is over.
 #[test]
 fn a_double_click_on_allow_is_one_answer() {
     let app = oidc::app();
@@ -191,7 +192,7 @@ fn no_brings_the_person_back_without_anything() {
     desk.reads("h1", "Arrived");
 }
 
-/// Over plain HTTP: whoever will not sign in, or not make an account, goes back with `access_denied`.
+/// Over plain HTTP: a person who does not want to sign in, or to make an account, goes back with `access_denied`.
 #[test]
 fn nobody_has_to_sign_in_to_get_back_to_the_app() {
     let app = oidc::app();
@@ -209,7 +210,7 @@ fn nobody_has_to_sign_in_to_get_back_to_the_app() {
     assert!(!browser.get("/").expect(200).body.contains("Cancel and return"), "nobody sent them");
 }
 
-/// Over plain HTTP: an app wants a fresh sign-in, and somebody else sits there.
+/// Over plain HTTP: an app wants a fresh sign-in, and somebody else is at the browser.
 #[test]
 fn who_is_asked_to_confirm_may_sign_in_as_somebody_else() {
     let app = oidc::app();
@@ -227,7 +228,7 @@ fn who_is_asked_to_confirm_may_sign_in_as_somebody_else() {
     assert!(!browser.get("/confirm").expect(200).body.contains("Use another account"), "only where an app asks");
 }
 
-/// OAuth 2.0 Form Post Response Mode, under a policy that lets the page's form go to that app alone.
+/// OAuth 2.0 Form Post Response Mode, under a policy that lets the page's form be sent to that app alone.
 #[test]
 fn an_answer_by_form_posts_itself() {
     let app = oidc::app();

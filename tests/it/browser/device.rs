@@ -1,4 +1,4 @@
-//! A device is allowed by somebody at a browser elsewhere.
+//! A device is approved by a person at a browser elsewhere.
 
 use serde_json::json;
 

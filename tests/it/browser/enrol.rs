@@ -1,4 +1,4 @@
-//! Somebody follows a link that an app gave them, and makes a passkey.
+//! A person follows a link that an app gave them, and makes a passkey.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn a_link_becomes_a_passkey_with_one_button_and_leads_back_to_the_app() {
     assert!(!desk.url().contains("pmt_"), "the token does not stay in the address: {}", desk.url());
     assert_eq!(app.count("SELECT ceremonies::bigint AS n FROM action_tokens"), 0, "looking counts nothing");
 
-    // A prompt that is put away loses nothing.
+    // A dismissed prompt loses nothing.
     desk.hold_prompts(true);
     desk.press("Create a passkey");
     desk.press("Cancel");
@@ -54,7 +54,7 @@ fn a_link_without_a_return_address_ends_on_our_page_and_can_be_pasted() {
     desk.goes_to("/enrol");
     desk.type_into("#action-token", made["token"].as_str().unwrap());
     desk.press("Next");
-    // A device that does not know its person saves nothing; another one may.
+    // A device that cannot verify its user saves nothing; another one may.
     desk.recognise(&desk.device, false);
     for button in ["Create a passkey", "Try again"] {
         desk.press(button);
@@ -79,7 +79,7 @@ fn a_link_for_somebody_else_waits_until_one_has_signed_out() {
     assert_eq!(app.events("action_token.refused"), 1);
 }
 
-/// What happens to the token while the page is open, the page says by its own words.
+/// If the token is revoked while the page is open, the page says so itself.
 #[test]
 fn a_link_that_is_taken_back_meanwhile_says_so() {
     let app = spawn();
@@ -94,7 +94,7 @@ fn a_link_that_is_taken_back_meanwhile_says_so() {
     desk.reads("h1", "This link is no longer valid");
     assert_eq!(desk.own_passkeys().len(), 0, "nothing was made in vain");
 
-    // While the prompt is open: what the device made then, the manager is told to forget.
+    // While the prompt is open: the passkey manager is told to forget the passkey that the device made.
     app.sql("UPDATE action_tokens SET revoked_at = NULL");
     desk.goes_to("/signed-out");
     desk.open(&link);

@@ -1,4 +1,4 @@
-//! Somebody reads two apps behind a proxy: signs in at the one, is known at the other, signs out of both.
+//! A person reads two apps behind a proxy: signs in at one, is known at the other, signs out of both.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use super::looks::measure;
 use super::{BUTTON, Desk};
 use crate::support::{Options, Reply, Request, TestApp};
 
-/// A proxy as Caddy is one, before an app that says who reads it. It asks the server about every request.
+/// A proxy like Caddy, in front of an app that shows who reads it. It asks the server about every request.
 struct Proxy {
     listener: TcpListener,
     port: u16,
@@ -34,7 +34,7 @@ impl Proxy {
     }
 }
 
-/// One request of the browser's.
+/// Handles one request from the browser.
 fn pass(stream: TcpStream, passmint: &str) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();

@@ -1,7 +1,7 @@
-//! How the pages look: nothing runs out of a narrow screen, everything can be hit with a thumb.
+//! How the pages look: nothing overflows a narrow screen, and every control can be hit with a thumb.
 //!
-//! `PASSMINT_PICTURES=<folder> cargo test --test it browser::looks` also writes pictures of every page, wide and narrow,
-//! light and dark.
+//! `PASSMINT_PICTURES=<folder> cargo test --test it browser::looks` also writes screenshots of every page, wide and
+//! narrow, light and dark.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::support::oidc::{self, Ask};
 use crate::support::webdriver::Device;
 use crate::support::{Options, Request, TestApp};
 
-/// What sticks out of the page, and what is too small to be hit (WCAG 2.2, 2.5.8: 24 px; links in a sentence are exempt).
+/// What overflows the page, and what is too small to hit (WCAG 2.2, 2.5.8: 24 px; links in a sentence are exempt).
 const MEASURE: &str = r"
   const told = (node) => node.tagName + '.' + node.className + ' “' + node.textContent.trim().slice(0, 40) + '”';
   const seen = [...document.querySelectorAll('body *')].filter((node) => node.checkVisibility({ visibilityProperty: true }));
@@ -41,7 +41,8 @@ pub(super) fn measure(desk: &Desk, name: &str) {
     desk.resize(1280, 800);
 }
 
-/// The same on a telephone with text of twice its size (WCAG 2.2, 1.4.4): nothing that decides is out of reach.
+/// The same on a phone with text of twice its size (WCAG 2.2, 1.4.4): no control that decides something is out of
+/// reach.
 fn measure_large(desk: &Desk, name: &str) {
     desk.resize(360, 720);
     desk.script("document.documentElement.style.fontSize = '200%'", &[]);
@@ -215,7 +216,7 @@ const HEADINGS: &str = r"
   const all = [...document.querySelectorAll('h1, h2, h3, h4, h5')].map((node) => [Number(node.tagName[1]), node.textContent]);
   return all.filter(([level], at) => (at ? level > all[at - 1][0] + 1 || level === 1 : level !== 1)).map(([, text]) => text);";
 
-/// An app that nobody checked asks for much of somebody whose name is long.
+/// An unverified app asks for many rights of a person with a long name.
 #[test]
 fn the_pages_on_the_way_to_an_app() {
     let config = oidc::CLIENTS

@@ -1,4 +1,4 @@
-//! The passkey page: adding, naming, removing, and proving again who one is.
+//! The passkey page: adding, naming, removing, and confirming one's identity again.
 
 use chrono::Duration;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::webdriver::Device;
 
 const LIST: &str = "/account/passkeys";
 
-/// Somebody with a passkey on this device and another on a security key.
+/// A person with a passkey on this device and another on a security key.
 fn with_a_key(app: &TestApp) -> Desk {
     let desk = Desk::with_account(app, "Ana", "");
     desk.plug_in(Device::SecurityKey);
@@ -120,7 +120,7 @@ fn a_paused_passkey_is_resumed_with_another_one() {
     desk.reads(".log", "Passkey resumed");
 }
 
-/// The same over plain HTTP: whoever holds a copy of the paused passkey must not resume it.
+/// The same over plain HTTP: somebody with a copy of the paused passkey must not be able to resume it.
 #[test]
 fn resuming_wants_a_fresh_proof_with_another_passkey() {
     let app = TestApp::spawn();
@@ -162,7 +162,7 @@ fn after_five_minutes_adding_confirms_first_and_then_goes_on() {
     desk.expect_console("registration/options - Failed to load resource: the server responded with a status of 401");
     desk.press("Use a security key instead");
     desk.until("the step-up", || (app.events("session.stepped_up") == 1).then_some(()));
-    // There is no key yet: the prompt for it waits or ends, and nothing was made.
+    // There is no security key yet: its prompt waits or ends, and nothing was made.
     assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
 }
 
@@ -182,7 +182,7 @@ fn a_device_that_does_not_know_its_person_makes_no_passkey() {
     desk.arrives_at("/account?done=welcome");
 }
 
-/// What becomes of an answer to the server: it is altered on its way, never sent, or what the server says to it is lost.
+/// What happens to a response for the server: it is altered on its way, never sent, or the server's reply is lost.
 const FAULTS: &str = "
     const send = window.fetch;
     window.fetch = async (path, request) => {
@@ -194,7 +194,7 @@ const FAULTS: &str = "
         return answer;
     };";
 
-/// A passkey that the server refused for good leaves its manager; one that it may have stored stays.
+/// A passkey that the server refused for good is removed from its manager; one that it may have stored stays.
 #[test]
 fn a_new_passkey_leaves_the_manager_only_when_it_was_refused() {
     let app = TestApp::spawn();
@@ -215,7 +215,7 @@ fn a_new_passkey_leaves_the_manager_only_when_it_was_refused() {
         desk.until(fault, || (desk.own_passkeys().len() == kept).then_some(()));
     }
     assert_eq!(app.events("user.created"), 0);
-    // The server did sign up and say so; the page asks it before it judges.
+    // The server did sign up and said so, but the reply was lost; the page asks it before it decides.
     suffers("lost");
     desk.press("Create a passkey");
     desk.touches();
@@ -233,7 +233,8 @@ fn a_new_passkey_leaves_the_manager_only_when_it_was_refused() {
     assert_eq!((desk.passkeys(&key).len(), app.events("passkey.added")), (1, 1));
 }
 
-/// Which passkeys count, paused ones too, and what the person is called; never in the way.
+/// The manager learns which passkeys are valid, paused ones included, and the person's name, without delaying the
+/// sign-in.
 #[test]
 fn a_sign_in_brings_the_passkey_manager_up_to_date() {
     let app = TestApp::spawn();
@@ -269,7 +270,7 @@ fn a_page_that_events_overtook_says_where_to_go() {
     let app = TestApp::spawn();
     let desk = Desk::with_account(&app, "Ana", "");
     desk.goes_to(LIST);
-    // In another tab somebody else signs in.
+    // In another tab, somebody else signs in.
     let (ben, _) = app.person();
     let (name, value) = ben.cookies.iter().find(|(name, _)| !name.ends_with("-pre")).expect("a session");
     let cookie = json!({ "url": app.origin, "name": name, "value": value, "path": "/", "httpOnly": true });
@@ -282,7 +283,7 @@ fn a_page_that_events_overtook_says_where_to_go() {
     desk.until("the page anew", || (!desk.sees("#problem h2")).then_some(()));
 
     app.advance(Duration::minutes(6));
-    // A browser that wants a press for each prompt refuses at once: to confirm has a page of its own.
+    // A browser that requires a press for each prompt refuses at once: confirming has a page of its own.
     desk.script("navigator.credentials.get = () => Promise.reject(new DOMException('', 'NotAllowedError'))", &[]);
     desk.expect_console("a status of 401");
     desk.press("Add a passkey");

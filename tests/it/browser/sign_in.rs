@@ -142,7 +142,7 @@ fn a_double_click_is_one_ceremony() {
     assert_eq!(app.events("session.signed_in"), 1);
 }
 
-/// What is going on is on the button and spoken, the focus stays, and each wait has an end.
+/// Progress is shown on the button and announced, the focus stays, and every wait ends.
 #[test]
 fn waiting_and_checking_are_told_and_come_to_an_end() {
     let app = TestApp::spawn();
@@ -157,7 +157,7 @@ fn waiting_and_checking_are_told_and_come_to_an_end() {
     desk.press(BUTTON);
     desk.reads("#pk .label", "Waiting for your device…");
     assert_eq!(state(), json!(["Waiting for your device…", "Waiting for your device…", "true", true]));
-    // Somebody leaves the page, and comes back to it as it was.
+    // The person leaves the page and returns to it as it was.
     for moved in ["pagehide", "pageshow"] {
         desk.script("dispatchEvent(new PageTransitionEvent(arguments[0], { persisted: true }))", &[json!(moved)]);
     }
@@ -183,15 +183,15 @@ fn waiting_and_checking_are_told_and_come_to_an_end() {
     assert_eq!(state(), json!([BUTTON, "", null, true]));
 }
 
-/// Checks of pages, T17 and T48: anew at 80 % of the challenge's life, but never where a list may be open under the field,
-/// nor for a page that nobody sees.
+/// Checks of pages, T17 and T48: autofill is renewed at 80 % of the challenge's life, but never while a list may be
+/// open under the field, or for a hidden page.
 #[test]
 fn autofill_stays_fresh() {
     let app = TestApp::spawn();
     let desk = Desk::with_account(&app, "Ana", "");
     desk.signs_out();
     desk.until("the focus in the field", || desk.sees("#username:focus").then_some(()));
-    // The server's clock: what the page was armed with is over.
+    // The server's clock: the challenge that the page was armed with has expired.
     app.advance(Duration::minutes(6));
     let clocks = "Object.assign(window, { asked: 0, later: 0 });
         const [send, now, wait] = [window.fetch, Date.now, window.setTimeout];
@@ -245,12 +245,12 @@ fn another_address_names_the_right_one() {
     assert!(!browser.sees(".notice-warn"));
 }
 
-/// What the sign-in page has when it can be used: forms, and a request for autofill.
+/// What the sign-in page contains when it can be used: forms, and a request for autofill.
 fn offers_sign_in(page: &str) -> bool {
     page.contains("\"armed\":{") && !page.contains("<fieldset disabled>")
 }
 
-/// Proxies send the name that they know this server by, unless they are told otherwise.
+/// Proxies send the name that they know this server by unless configured otherwise.
 #[test]
 fn a_proxys_name_for_the_server_locks_nobody_out() {
     let public_url = Some("https://id.example");
@@ -313,7 +313,7 @@ fn a_browser_without_passkeys_says_so_once() {
     browser.devtools("Page.addScriptToEvaluateOnNewDocument", &without);
     browser.open(&app.origin);
     browser.reads("#problem h2", "Passkeys need a current browser and https");
-    // There is no other way yet: nothing is offered that would end at a passkey.
+    // There is no other way to sign in yet: nothing is offered that would end at a passkey.
     for without in ["#pk", ".or", "#em", "#other", "#problem .actions"] {
         assert!(!browser.sees(without), "{without}");
     }

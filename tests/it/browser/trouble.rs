@@ -1,4 +1,4 @@
-//! What people are told when something goes wrong: the rows of the table of situations, each forced once.
+//! What people are told when something goes wrong: each row of the table of situations, provoked once.
 
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::{BUTTON, Desk};
 use crate::support::webdriver::{Chromium, Device};
 use crate::support::{Options, TestApp};
 
-/// Signed out again, with a passkey on the computer, and a prompt that waits.
+/// Signed out again, with a passkey on the computer and a waiting prompt.
 fn at_the_prompt(app: &TestApp) -> Desk {
     let desk = Desk::with_account(app, "Ana", "");
     desk.signs_out();
@@ -81,7 +81,7 @@ fn a_broken_database_is_our_fault_and_passes() {
 fn a_signed_origin_that_is_not_ours_says_where_to_go() {
     let app = TestApp::spawn();
     let desk = at_the_prompt(&app);
-    // Something between the browser and us changes what the browser signed: the origin is the first thing checked.
+    // Something between the browser and us changes what the browser signed: the origin is checked first.
     let elsewhere = "const send = window.fetch; window.fetch = (path, request) => {
         if (!path.endsWith('/verify')) return send(path, request);
         const body = JSON.parse(request.body), response = body.credential.response;
@@ -128,7 +128,7 @@ fn a_refusal_after_a_good_passkey_says_what_was_refused() {
     }
 }
 
-/// No page of ours is for groups alone, so the refusal of an app that is comes from between the browser and us.
+/// None of our own pages is restricted to groups, so the refusal is injected between the browser and us.
 #[test]
 fn somebody_in_no_group_of_an_app_is_told_so() {
     let app = TestApp::spawn();
@@ -221,7 +221,8 @@ fn a_mistyped_email_is_said_at_its_field_and_kept() {
     assert_eq!(app.events("user.created"), 0);
 }
 
-/// Prompts that a press opens end as `thrown` says, after so many milliseconds, until that is null. Autofill is left alone.
+/// Prompts opened by a press end as `thrown` says, after its number of milliseconds, until it is null. Autofill is
+/// unaffected.
 pub(super) const THROWS: &str = "
     const now = performance.now.bind(performance);
     let later = 0;
@@ -240,7 +241,7 @@ pub(super) fn throws(desk: &Desk, name: &str, after: u32) {
     desk.script("window.thrown = { name: arguments[0], after: arguments[1] }", &[json!(name), json!(after)]);
 }
 
-/// What the page says to a press of a button that ends in a problem, and where the focus is then.
+/// What the page says after a press that ends in a problem, and where the focus is then.
 fn said(desk: &Desk, button: &str) -> Value {
     desk.script("document.querySelector('#problem').replaceChildren()", &[]);
     desk.press(button);
@@ -252,7 +253,7 @@ fn said(desk: &Desk, button: &str) -> Value {
     desk.script(read, &[])
 }
 
-/// The same as it should be: what is nobody's fault looks so, and the focus stays on the button.
+/// The same as expected: a problem that is nobody's fault looks neutral, and the focus stays on the button.
 fn problem(heading: &str, text: &str, actions: &[&str], button: &str) -> Value {
     let neutral = [
         "No passkey was used",
@@ -304,7 +305,7 @@ fn however_a_prompt_to_sign_in_ends_the_page_says_what_to_do() {
     }
     assert!(desk.sees("#other[open]"), "the other ways are open where this view cannot use passkeys");
 
-    // Where the server knows the right address, it is a link; nothing but a web address ever is.
+    // If the server knows the right address, it is shown as a link; only a web address ever is.
     let knows = "const [goTo] = arguments, send = window.fetch;
         window.fetch = (path, request) =>
             path.endsWith('relying-party') ? Promise.resolve(Response.json({ goTo })) : send(path, request);";
@@ -317,8 +318,8 @@ fn however_a_prompt_to_sign_in_ends_the_page_says_what_to_do() {
     desk.reads("#problem a[href='https://id.example/']", "Go there");
 }
 
-/// Checks of pages, T10: through a tunnel or another port the server cannot see where the page is before it asks for something;
-/// the refusal of that says where passkeys work.
+/// Checks of pages, T10: behind a tunnel or on another port, the server cannot tell where the page is until it makes a
+/// request; the refusal of that request says where passkeys work.
 #[test]
 fn at_another_port_the_page_links_to_the_right_address() {
     let right = "http://localhost:9";
@@ -403,8 +404,8 @@ fn however_a_prompt_to_make_a_passkey_ends_the_page_says_what_to_do() {
     assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 1);
 }
 
-/// Checks of pages, T12, 21, 25, 26 and 31 to 33. What the server says only after a race, a fault or a hook comes from between
-/// the browser and us.
+/// Checks of pages, T12, 21, 25, 26 and 31 to 33. Responses that the server gives only after a race, a fault or a hook
+/// are injected between the browser and us.
 #[test]
 fn each_code_of_the_server_has_its_words() {
     let app = TestApp::spawn();
@@ -493,7 +494,7 @@ fn each_code_of_the_server_has_its_words() {
     desk.until("the page anew", || (!desk.sees("#problem h2")).then_some(()));
 }
 
-/// Checks of pages, T31: the page itself is always there, and does without autofill.
+/// Checks of pages, T31: the page itself is always served, without autofill.
 #[test]
 fn too_many_tries_are_told_the_time_to_wait() {
     let settings = [("limits.enabled", "true"), ("limits.starts_per_minute", "1"), ("limits.starts_burst", "1")];
@@ -507,7 +508,7 @@ fn too_many_tries_are_told_the_time_to_wait() {
     }
 }
 
-/// Checks of pages, T23 and 24: what autofill did without looking who is there, the button asks for.
+/// Checks of pages, T23 and 24: when autofill was answered without user verification, the button asks for it.
 #[test]
 fn a_passkey_that_fails_a_check_says_what_to_do() {
     let app = TestApp::spawn();
@@ -543,7 +544,7 @@ fn a_passkey_that_fails_a_check_says_what_to_do() {
     desk.arrives_at("/account");
 }
 
-/// Checks of pages, T16. One that never ends, also when it is told to, keeps the button from nothing.
+/// Checks of pages, T16. A request for autofill that never ends, even when aborted, does not block the button.
 #[test]
 fn autofill_that_fails_says_nothing() {
     let fails = "globalThis.tried = 0;

@@ -10,7 +10,7 @@ use super::{Operator, eventually};
 use crate::authenticator::Authenticator;
 use crate::support::{TestApp, introspect};
 
-/// The status that a client's introspection is answered with: 200 with good credentials, 401 without.
+/// The status of a client's introspection: 200 with valid credentials, 401 without.
 fn status_of(app: &TestApp, id: &str, secret: &str) -> u16 {
     let basic = STANDARD.encode(format!("{id}:{secret}"));
     let request = app.request("POST", "/oauth/introspect").header("Authorization", &format!("Basic {basic}"));
@@ -116,7 +116,7 @@ fn a_client_is_held_to_the_rules_of_the_configuration() {
     assert!(operator.refused(&["clients", "secret", "y"]).contains("authenticates by its keys"));
 }
 
-/// What the configuration's messages promise; it needs neither configuration nor database.
+/// As the configuration's messages promise; it needs neither configuration nor database.
 #[test]
 fn a_secret_and_its_digest_are_made_without_anything() {
     let mut operator = Operator::new();
@@ -170,7 +170,7 @@ fn a_disabled_person_is_out_at_once_and_stays_signed_out() {
     }
 }
 
-/// What is given is added and what is named is taken away; the rest stays, and both are said.
+/// What is given is added, and what is named is removed; the rest stays, and both are reported.
 #[test]
 fn a_change_of_a_person_keeps_what_it_does_not_name() {
     let app = TestApp::spawn();
@@ -236,7 +236,7 @@ fn a_change_of_a_person_keeps_what_it_does_not_name() {
     assert!(operator.refused(&["users", "set", &id, "--group", "x"]).contains("is declared by people.toml"));
 }
 
-/// JSON where it reads as such, else text.
+/// JSON if it parses as such, otherwise text.
 #[test]
 fn attributes_of_a_person_are_set_shown_and_taken_away() {
     let app = TestApp::spawn();
@@ -268,7 +268,7 @@ fn attributes_of_a_person_are_set_shown_and_taken_away() {
     assert_eq!((app.events("user.created"), app.events("user.changed")), (1, 1));
 }
 
-/// The last one, too: then there is a way back only by a link.
+/// The last one too: then only a link leads back in.
 #[test]
 fn a_lost_passkey_is_removed_with_what_it_opened() {
     let app = TestApp::spawn();
@@ -292,7 +292,7 @@ fn a_lost_passkey_is_removed_with_what_it_opened() {
     assert!(operator.refused(&[&remove[..], &["--yes"]].concat()).contains("has no passkey"));
 }
 
-/// What a parser says by itself names neither the argument's form nor the setting.
+/// A parser's own message names neither the argument's form nor the setting.
 #[test]
 fn arguments_that_do_not_read_are_told_with_the_form_they_have() {
     let app = TestApp::spawn();
@@ -358,7 +358,7 @@ fn relying_parties_are_the_way_out_when_the_server_refuses_to_start() {
     assert_eq!(app.events("relying_party.changed"), 2);
 }
 
-/// With a backup comes back what was used up or ended since it was made; all of it ends, and everybody signs in again.
+/// A restored backup brings back what was used up or ended since; all of it ends, and everybody signs in again.
 #[test]
 fn what_a_restored_backup_brought_back_ends() {
     let app = TestApp::spawn();
@@ -387,7 +387,7 @@ fn what_a_restored_backup_brought_back_ends() {
     app.browser().sign_in(&mut passkey).expect(200);
 }
 
-/// Whoever writes meanwhile is told to come again, and the command is not the one that gives up.
+/// Concurrent writers are told to try again, and the command is not the one that gives up.
 #[test]
 fn a_restore_goes_through_beside_a_server_at_work() {
     let app = TestApp::spawn();

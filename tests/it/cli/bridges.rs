@@ -1,4 +1,4 @@
-//! `passmint bridges …`: bridges from files, stopped in an emergency, with keys that come by file only.
+//! `passmint bridges …`: bridges from files, stopped in an emergency, with keys that are only read from files.
 
 use std::fs;
 
@@ -43,7 +43,7 @@ fn a_bridge_is_made_changed_stopped_and_deleted_beside_a_running_server() {
     assert!(shown.contains("/v1/bridges/backend/jwks.json") && shown.contains("\"max_auth_age\": 3600"), "{shown}");
     assert_eq!(operator.json(&["bridges", "test", "backend"])[0]["claims"]["role"], "member");
 
-    // A key that was made elsewhere, by file.
+    // A key that was made elsewhere, from a file.
     let key = KeyMaterial::generate(Algorithm::ES256).unwrap();
     let body = STANDARD.encode(key.secret().expose());
     operator.write("key.pem", &format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"));
@@ -119,7 +119,7 @@ fn what_is_wrong_is_told_by_name_and_changes_nothing() {
     assert_eq!(app.count("SELECT count(*) AS n FROM bridges WHERE stopped_by = 'command line'"), 1);
 }
 
-/// An imported key is sealed anew with all others when the master key changes; the server that runs goes on with it, and
+/// An imported key is resealed with all others when the master key changes; the running server continues with it, and
 /// follows the next one.
 #[test]
 fn an_imported_key_survives_another_master_key() {

@@ -87,7 +87,7 @@ fn each_thing_that_is_wrong_is_named() {
     wrong(&|_| {}, "signing keys", "damaged or not in its place");
 }
 
-/// The order of `docs/operations/deploy.md`: what the first start makes is not missing before it.
+/// The order in `docs/operations/deploy.md`: what the first start creates is not reported as missing before it.
 #[test]
 fn nothing_is_wrong_between_keys_init_and_the_first_start() {
     let database = Database::empty();
@@ -150,7 +150,7 @@ fn a_bridge_is_tried_with_samples_and_with_a_person() {
     assert!(operator.refused(&["bridges", "test", "none"]).contains("no bridge is named `none`; there is demo"));
 }
 
-/// What a bridge asks its caller for is said on the command line too.
+/// The inputs that a bridge asks its caller for can be given on the command line too.
 #[test]
 fn a_bridge_is_tried_with_what_its_caller_would_say() {
     const ROOM: &str = "[bridges.room]\npreset = \"jwt\"\naudience = \"https://rooms.example\"\n\

@@ -18,7 +18,7 @@ fn kids(app: &TestApp) -> Vec<String> {
     document["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The key that signs access tokens, by the operator's list.
+/// The key that signs access tokens, according to the operator's list.
 fn signer(operator: &Operator) -> String {
     let list = operator.json(&["keys", "list"]);
     let signs = |key: &&Value| key["purpose"] == "tokens" && key["algorithm"] == "ES256" && key["state"] == "signing";
@@ -77,8 +77,8 @@ fn without_haste_the_next_key_is_published_first() {
     assert!(refusal.contains("there is tokens ES256, tokens RS256, refresh HS256"), "{refusal}");
 }
 
-/// `passmint keys rewrap` changes the master key while servers run: the one on the same machine takes the new key up, one
-/// elsewhere goes on with what it has, follows revocations, and stops only at a key that it cannot open.
+/// `passmint keys rewrap` changes the master key while servers run. The server on the same machine picks the new key
+/// up. One elsewhere continues with what it has, follows revocations, and stops only at a key that it cannot open.
 #[test]
 fn running_servers_survive_a_change_of_the_master_key() {
     let machines = Operator::new();
@@ -102,7 +102,7 @@ fn running_servers_survive_a_change_of_the_master_key() {
     assert!(told.contains("sealed 4 signing keys"), "{told}");
     assert_eq!(fs::read(&new_key).unwrap(), fs::read(&near_key).unwrap(), "put in its place");
     assert_eq!(near.events("master_key.changed"), 1);
-    // The retry of a lost answer gets the same successor as before the change.
+    // A retry after a lost answer gets the same successor as before the change.
     let again = near.client("web").refresh(refresh).expect(200).json();
     assert_eq!(again["refresh_token"], first["refresh_token"]);
 
@@ -120,7 +120,7 @@ fn running_servers_survive_a_change_of_the_master_key() {
         far.request("GET", "/readyz").send().status == 200 && kids(&far).contains(&newest)
     });
 
-    // A restart finds its keys, and the old key is told what is wrong.
+    // A restart finds its keys, and with the old key says what is wrong.
     drop(near);
     let restarted = server_with_key(&near_key, Some(&far));
     assert!(kids(&restarted).contains(&newest));
@@ -145,14 +145,14 @@ fn a_rewrap_that_would_change_nothing_is_refused() {
     assert_eq!(app.events("master_key.changed"), 0);
 }
 
-/// From the moment that the database is sealed under it, the file of the new key may be its only copy.
+/// Once the database is sealed under it, the file of the new key may be its only copy.
 #[test]
 fn a_rewrap_never_loses_the_new_key() {
     let app = TestApp::spawn();
     let operator = Operator::of(&app);
     let load = |path: &Path| MasterKey::load(path, GroupReadable::Refused).unwrap().id();
     let old = load(&operator.path("master.key"));
-    // Nothing can be kept there, so that the old file stays in its place.
+    // Nothing can be stored there, so the old file stays in its place.
     let kept = operator.path(&format!("master.key.{old}"));
     let refusal = operator.refused(&["keys", "rewrap", "--new-key-file", &kept.display().to_string()]);
     assert!(refusal.contains("is where the old master key is kept: name another file"), "{refusal}");
@@ -166,14 +166,14 @@ fn a_rewrap_never_loses_the_new_key() {
 
     fs::copy(&new_file, operator.path("master.key")).unwrap();
     operator.ok(&["keys", "rotate", "--purpose", "refresh", "--now"]);
-    // The same once more where nothing is in the way: both files hold the key, the old one is kept.
+    // The same again with nothing in the way: both files hold the new key, and the old one is kept.
     fs::remove_file(&new_file).unwrap();
     operator.ok(&["keys", "rewrap", "--new-key-file", &new_file.display().to_string()]);
     assert_eq!(load(&operator.path("master.key")), load(&new_file));
     assert_eq!(load(&operator.path(&format!("master.key.{new}"))), new);
 }
 
-/// The way that the configuration's reference promises for a database of one's own.
+/// The procedure that the configuration reference describes for a database of one's own.
 #[test]
 fn the_master_key_of_a_named_database_is_made_once() {
     let database = Database::empty();

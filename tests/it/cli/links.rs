@@ -1,4 +1,4 @@
-//! `passmint users link`: what the operator hands over, up to the passkey that it makes.
+//! `passmint users link`: what the operator hands over, up to the passkey that is made with it.
 
 use chrono::Duration;
 use serde_json::json;
@@ -12,13 +12,13 @@ fn field(out: &str, name: &str) -> String {
     line.unwrap_or_else(|| panic!("{name}: {out}")).trim().to_owned()
 }
 
-/// Somebody whom the operator stores; gives their id.
+/// A person whom the operator creates. Returns their id.
 fn stored(operator: &Operator, more: &[&str]) -> String {
     let create = ["users", "create", "--claim", "name=Ada", "--claim", "email=ada@example.com"];
     operator.json(&[&create[..], more].concat())["id"].as_str().unwrap().to_owned()
 }
 
-/// The token of a link.
+/// The token in a link.
 fn token(app: &TestApp, link: &str) -> String {
     link.strip_prefix(&format!("{}/enrol#", app.origin)).unwrap_or_else(|| panic!("our own page: {link}")).to_owned()
 }
@@ -29,7 +29,7 @@ fn begin(browser: &mut Browser, token: &str) -> Reply {
     browser.send(request.header("Authorization", &format!("ActionToken {token}")))
 }
 
-/// Both calls; gives the passkey.
+/// Makes both calls. Returns the passkey.
 fn enrol(app: &TestApp, token: &str) -> Authenticator {
     let (mut browser, mut passkey) = (app.browser(), app.passkey());
     let begun = begin(&mut browser, token).expect(200).json();
@@ -43,7 +43,7 @@ fn refused(reply: &Reply, status: u16, reason: &str) {
     assert_eq!((reply.status, reply.json()["reason"].as_str()), (status, Some(reason)), "{}", reply.body);
 }
 
-/// With sign-up closed there is no other way to a first passkey.
+/// With sign-up closed, this is the only way to a first passkey.
 #[test]
 fn a_link_makes_a_first_passkey_once() {
     let app = TestApp::with(&Options { settings: &[("allow_sign_up", "false")], ..Options::default() });
@@ -55,7 +55,7 @@ fn a_link_makes_a_first_passkey_once() {
     let token = token(&app, &link);
     assert_eq!(app.rows_with("action_tokens", &token) + app.rows_with("audit_events", &token), 0, "only its digest");
 
-    // The page names who asks and for whom, as often as it is opened.
+    // The page names who asks and for whom, however often it is opened.
     for _ in 0..2 {
         let form = app.browser().request("POST", "/enrol").form(&[("token", &token)]);
         let page = form.send().expect(200).body;
@@ -137,7 +137,7 @@ fn who_gets_no_link_is_told_by_name() {
         claimed.contains("nobody has verified the address ada@example.com") && claimed.contains("--email"),
         "{claimed}"
     );
-    // Whoever claims it too, however many and however late, takes no link from the one who has it.
+    // Others who claim the address, however many and however late, do not get the link of the one who verified it.
     app.sql("UPDATE users SET email_verified_at = created_at");
     app.sql("INSERT INTO users (id, user_handle, email, created_at, updated_at) SELECT gen_random_uuid(), sha256(n::text::bytea), 'Ada@example.com', now() + interval '1 hour', now() FROM generate_series(1, 150) n");
     assert_eq!(operator.json(&["users", "link", "ADA@example.com"])["user"], id.as_str());
@@ -153,7 +153,7 @@ fn who_gets_no_link_is_told_by_name() {
     assert_eq!(app.events("action_token.made"), 1, "the one that was given");
 }
 
-/// The page is at `public_url`, so the passkey is for the relying party that is used there, whichever is the default.
+/// The page is at `public_url`, so the passkey is for the relying party used there, whichever is the default.
 #[test]
 fn a_link_is_for_the_relying_party_of_our_own_page() {
     let app = TestApp::spawn();

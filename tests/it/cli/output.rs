@@ -1,4 +1,4 @@
-//! What becomes of output that cannot be written.
+//! What happens to output that cannot be written.
 
 use std::fs::{File, OpenOptions};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Operator, eventually, within};
 use crate::support::{Request, TestApp, free_port};
 
-/// Where nothing can be written to.
+/// A file that cannot be written to.
 fn full() -> File {
     OpenOptions::new().write(true).open("/dev/full").expect("/dev/full")
 }
@@ -64,7 +64,7 @@ fn a_server_whose_log_cannot_be_written_serves_and_stops() {
     operator.set("PASSMINT_ADMIN_LISTEN", "off");
     let mut server = operator.command(&["serve"]).stdout(Stdio::null()).stderr(full()).spawn().unwrap();
     eventually("it listens", || TcpStream::connect(&address).is_ok());
-    // An answer, and not only a place in the queue: before it serves it knows no signals.
+    // A real response, not only an accepted connection: before it serves, it handles no signals.
     Request::new("GET", &format!("http://{address}"), "/livez").send().expect(200);
     assert!(server.try_wait().unwrap().is_none(), "it goes on");
     kill_process(Pid::from_child(&server), Signal::TERM).unwrap();

@@ -1,4 +1,4 @@
-//! The commands on a private cluster: with no server, beside one, after it, and beside each other.
+//! The commands on a private cluster: without a server, beside one, after one, and beside each other.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, Stdio};
@@ -17,13 +17,13 @@ impl Running {
         self.0.try_wait().expect("its state").is_some()
     }
 
-    /// Tells it to stop, and waits until it did.
+    /// Asks it to stop, and waits until it has.
     fn stop(&mut self) {
         kill_process(Pid::from_child(&self.0), Signal::INT).expect("it is told to stop");
         within(Duration::from_secs(20), "it stops", &mut || self.is_over());
     }
 
-    /// Waits for its end, which must be a good one; gives what it told.
+    /// Waits for it to end successfully. Returns what it reported.
     fn told(mut self) -> String {
         within(Duration::from_secs(20), "it ends", &mut || self.is_over());
         let mut told = String::new();
@@ -60,7 +60,7 @@ fn commands_work_with_and_without_a_server_on_the_private_cluster() {
     let mut lines = BufReader::new(server.0.stderr.take().expect("its messages")).lines();
     let ready = lines.by_ref().map_while(Result::ok).find(|line| line.contains("ready at"));
     assert!(ready.is_some(), "the server is ready");
-    // Nobody reads its messages from here on: it must go on all the same, and stop when it is told to.
+    // Nobody reads its messages any more: it must continue all the same, and stop when asked to.
     drop(lines);
     let doctor = operator.run(&["doctor"]);
     assert!(doctor.out.contains("the private one of a running server"), "{}{}", doctor.out, doctor.err);
@@ -76,7 +76,7 @@ fn commands_work_with_and_without_a_server_on_the_private_cluster() {
     assert!(operator.ok(&["doctor"]).contains("the private one, started for this command"));
 }
 
-/// An import that goes on until its input is closed.
+/// An import that runs until its input is closed.
 fn import(operator: &Operator, source: &str) -> (Running, ChildStdin) {
     let mut command = operator.command(&["import", "-", "--source", source, "--chunk", "1"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -95,7 +95,7 @@ fn a_command_keeps_its_cluster_for_the_others_and_a_server_waits_for_it() {
         matches!(Cluster::attach(&operator.path("data")), Ok(Attachment::Running(_)))
     });
     let (second, mut input) = import(&operator, "second");
-    // The second line is the end of the first chunk.
+    // The second line ends the first chunk.
     input.write_all(b"{\"id\":\"1\"}\n{\"id\":\"2\"}\n").unwrap();
     eventually("the second works there too", || operator.json(&["users", "list"]).as_array().unwrap().len() == 1);
 

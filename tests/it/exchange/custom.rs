@@ -1,4 +1,4 @@
-//! Custom tokens of bridges in exchange.
+//! Custom tokens of bridges by token exchange.
 
 use chrono::Duration;
 use serde_json::json;
@@ -34,11 +34,11 @@ fn a_bridge_gives_its_custom_token() {
     assert_eq!(custom["exp"], claims(&tokens.access)["exp"], "no longer than what was exchanged");
     let life = custom["exp"].as_i64().zip(custom["iat"].as_i64()).map(|(exp, iat)| exp - iat);
     assert!(told["expires_in"].as_i64() == life && life <= Some(60), "{told}");
-    // Another client needs the scope of the bridge too.
+    // Another client needs the scope of the bridge as well.
     app.client("page").token(&form(&tokens.access, &[("audience", "target")])).expect_oauth(400, "invalid_request");
 }
 
-/// A token that names who acts makes no custom token that does not.
+/// A token that names an actor gives no custom token that does not.
 #[test]
 fn who_acts_with_an_access_token_is_named_in_the_custom_token() {
     let rule = "[exchange_rules.home]\nclients = [\"orders\"]\nsubject_audiences = [\"https://orders.example\"]\n\
@@ -54,7 +54,7 @@ fn who_acts_with_an_access_token_is_named_in_the_custom_token() {
     assert_eq!(app.count(written), 1);
 }
 
-/// An exchange is no way round the limit that a bridge has for each person.
+/// An exchange does not bypass the limit that a bridge has for each person.
 #[test]
 fn custom_tokens_in_exchange_count_against_the_limit_of_their_bridge() {
     let settings = [("limits.enabled", "true"), ("limits.bridges_per_minute", "1"), ("limits.bridges_burst", "2")];
@@ -69,7 +69,7 @@ fn custom_tokens_in_exchange_count_against_the_limit_of_their_bridge() {
     ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("scope", "stock:read")]).expect(200);
 }
 
-/// A backend alone may ask this bridge, and says who enters which room.
+/// Only a backend may ask this bridge, and it says who enters which room.
 const ROOMS: &str = r#"
 [clients.rooms]
 kind = "confidential"
@@ -124,14 +124,14 @@ fn a_backend_says_the_inputs_of_a_bridge() {
         assert_eq!(custom["act"]["client_id"], "rooms");
         assert!(told.get("refresh_token").is_none(), "what was said of a room is said once: {told}");
     }
-    // The rule is refreshable, but never with what a bridge is told.
+    // The rule permits refreshing, but not together with inputs for a bridge.
     let alone = [("audience", "rooms"), ("requested_token_type", REFRESH), ("inputs", r#"{"room":"blue"}"#)];
     ask(&app, "rooms", &tokens.access, &alone).expect_oauth(400, "invalid_request");
     let told = ask(&app, "rooms", &tokens.access, &[("scope", "read")]).expect(200).json();
     assert!(told["refresh_token"].is_string(), "{told}");
 }
 
-/// The app cannot go to the bridge itself, and so name a room for itself.
+/// The app cannot ask the bridge itself and thereby name a room.
 #[test]
 fn a_bridge_of_a_backend_is_closed_to_the_app() {
     let rule = "[exchange_rules.app]\nclients = [\"orders\"]\nsubject_audiences = [\"https://orders.example\"]\n\
@@ -140,7 +140,7 @@ fn a_bridge_of_a_backend_is_closed_to_the_app() {
     let app = TestApp::with(&Options { config: &config, ..Options::default() });
     let (_, _, tokens) = person(&app);
     let inputs = r#"{"room":"blue"}"#;
-    // Whom the rules let exchange, the bridge still refuses; and its inputs are not told to whom it refuses.
+    // The exchange rules allow this client, but the bridge still refuses it, without revealing its inputs.
     for inputs in [inputs, r#"{"nothing":"of it"}"#] {
         let more = [("audience", "rooms"), ("inputs", inputs)];
         ask(&app, "orders", &tokens.access, &more).expect_oauth(400, "invalid_target");
@@ -183,7 +183,7 @@ fn inputs_that_are_not_as_declared_are_refused_by_name() {
     ask(&app, "rooms", &tokens.access, &[("audience", "rooms"), ("inputs", r#"{"room":"blue"}"#)]).expect(200);
 }
 
-/// What nobody reads is refused, so that nobody relies on it.
+/// Inputs that nobody reads are refused, so that nobody relies on them.
 #[test]
 fn inputs_without_a_bridge_are_refused() {
     let app = with_rooms();
@@ -199,7 +199,7 @@ fn inputs_without_a_bridge_are_refused() {
         assert!(refused.body.contains("inputs are what a bridge is told"), "{name}: {}", refused.body);
     }
     ask(&app, "rooms", &tokens.access, &[("audience", "https://orders.example")]).expect(200);
-    // A bridge that asks for nothing takes nothing.
+    // A bridge without inputs accepts none.
     let refused = ask(&app, "orders", &tokens.access, &[("audience", "target"), inputs]);
     let refused = refused.expect_oauth(400, "invalid_request");
     assert!(refused.body.contains("no such input: `room`"), "{}", refused.body);

@@ -1,4 +1,4 @@
-//! What ends takes along what was exchanged for it.
+//! When a grant ends, what was exchanged for it ends too.
 
 use std::time::Duration as Real;
 
@@ -13,7 +13,7 @@ use crate::support::tokens::{Tokens, basic, claims, within};
 use crate::support::urn::{ACCESS, EXCHANGE, ID};
 use crate::support::{API_SECRET, Options, TestApp, oidc};
 
-/// Security rule 106: what is exchanged is good now, and what came of it ends with its session.
+/// Security rule 106: a subject token must be valid at that moment, and what is issued for it ends with its session.
 #[test]
 fn everything_ends_with_the_session() {
     let app = spawn();
@@ -33,7 +33,7 @@ fn everything_ends_with_the_session() {
     ask(&app, "stock", &mine, &[("audience", PRICES)]).expect_oauth(400, "invalid_request");
     assert!(is_active(&app, &bystander));
 
-    // A token that was revoked alone is none to exchange any more.
+    // A token that was revoked alone can no longer be exchanged.
     let (_, mut passkey) = app.person();
     let page = app.client("page");
     let lone = Tokens::of(&page.sign_in(&mut passkey, "openid read").expect(200).json());
@@ -49,7 +49,8 @@ fn everything_ends_with_the_session() {
     exchanged(&others).expect_oauth(400, "invalid_request");
 }
 
-/// Back-Channel Logout 1.0 §2: whoever was given an ID token of a session is told of its end, also where no sign-in gave it.
+/// Back-Channel Logout 1.0 §2: a client that was given an ID token of a session is notified of its end, even if no
+/// sign-in gave it.
 #[test]
 fn who_was_given_an_id_token_is_told_that_the_session_ended() {
     let receiver = Receiver::start();
@@ -75,7 +76,7 @@ fn who_was_given_an_id_token_is_told_that_the_session_ended() {
     ask(&app, "orders", &tokens.access, &id).expect_oauth(400, "invalid_request");
 }
 
-/// An exchanged token names the grant that it came from, which is another client's.
+/// An exchanged token names the grant that it derives from, which is another client's.
 #[test]
 fn giving_an_exchanged_token_back_ends_it_alone() {
     let app = spawn();
@@ -123,7 +124,7 @@ fn a_client_that_was_disabled_exchanges_nothing_and_nothing_of_it_is_exchanged()
     to_stock().expect_oauth(400, "invalid_request");
 }
 
-/// An ID token names no grant, so the person must still allow the app that it was given to.
+/// An ID token names no grant, so the person must still allow the app that it was issued to.
 #[test]
 fn an_id_token_of_an_app_that_is_no_longer_allowed_gives_nothing() {
     const RULE: &str = "[exchange_rules.shop]\nclients = [\"shop\"]\nsubject_types = [\"id_token\"]\n\

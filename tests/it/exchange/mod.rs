@@ -1,4 +1,4 @@
-//! Token exchange (RFC 8693): what is given for what, to whom, and everything that is refused.
+//! Token exchange (RFC 8693): what is issued for what, to whom, and everything that is refused.
 
 mod custom;
 mod ends;
@@ -17,7 +17,8 @@ const ORDERS: &str = "https://orders.example";
 const STOCK: &str = "https://stock.example";
 const PRICES: &str = "https://prices.example";
 
-/// `page` is an app whose tokens are for the API orders; `orders`, `stock` and `prices` are APIs that go on with them.
+/// `page` is an app whose tokens are for the API orders; `orders`, `stock` and `prices` are APIs that exchange them
+/// further.
 const CONFIG: &str = r#"
 [clients.page]
 first_party = true
@@ -153,7 +154,7 @@ fn given(reply: Reply) -> String {
     reply.expect(200).json()["access_token"].as_str().unwrap().to_owned()
 }
 
-/// The token of a client for itself.
+/// A client's token for itself.
 fn machine(app: &TestApp, client: &str) -> String {
     given(app.token_by(client, &[("grant_type", "client_credentials")]))
 }
@@ -169,7 +170,7 @@ fn is_active(app: &TestApp, token: &str) -> bool {
     body != INACTIVE
 }
 
-/// How the person signed in, in a token.
+/// How the person signed in, according to a token.
 fn sign_in_of(token: &str) -> Vec<Value> {
     let told = claims(token);
     ["sid", "auth_time", "acr", "amr", "sub"].map(|name| told[name].clone()).into()
@@ -225,12 +226,13 @@ fn an_api_goes_on_in_a_persons_name_and_is_written_down() {
         AND user_id IS NOT NULL AND detail->>'rule' = 'orders' AND detail->>'from' = 'page'
         AND detail->'act'->>'sub' = 'orders'";
     assert_eq!(app.count(written), 1);
-    // Without a word of scopes: what the token has, the rule keeps and the client may have, and nothing about accounts.
+    // Without requested scopes: those that the token has, the rule keeps and the client may have, and none about
+    // accounts.
     let plain = ask(&app, "orders", &tokens.access, &[("resource", STOCK)]).expect(200);
     assert_eq!(plain.json()["scope"], "openid read");
     let both = ask(&app, "orders", &tokens.access, &[("audience", STOCK), ("resource", ORDERS)]).expect(200);
     assert_eq!(claims(&given(both))["aud"], json!([STOCK, ORDERS]));
-    // Who takes the address through a URL parser sends it with a slash; the token has the name that is configured.
+    // A client that runs the URL through a parser sends it with a slash; the token has the configured name.
     let slashed = [("resource", "https://stock.example/"), ("audience", "https://orders.example/")];
     let slashed = ask(&app, "orders", &tokens.access, &slashed).expect(200);
     assert_eq!(claims(&given(slashed))["aud"], json!([ORDERS, STOCK]));
@@ -262,7 +264,7 @@ fn who_acts_is_named_outermost_first_and_the_chain_has_an_end() {
     assert_eq!(claims(&second)["act"], chain);
     let third = given(ask(&app, "prices", &second, &[("audience", ORDERS)]));
     assert_eq!(claims(&third)["act"]["act"], chain);
-    // A to B to A: neither longer nor wider, and now three have acted.
+    // A to B to A: neither longer-lived nor wider, and now three have acted.
     assert_eq!(claims(&third)["exp"], claims(&second)["exp"], "a minute, as the second client has it");
     ask(&app, "orders", &third, &[("audience", STOCK)]).expect_oauth(400, "invalid_request");
     let around = given(ask(&app, "stock", &token, &[("audience", ORDERS)]));
@@ -270,7 +272,7 @@ fn who_acts_is_named_outermost_first_and_the_chain_has_an_end() {
     ask(&app, "stock", &again, &[("audience", PRICES)]).expect_oauth(400, "invalid_request");
 }
 
-/// What it is, the client, the subject token, further parameters, and the error.
+/// The case, the client, the subject token, further parameters, and the error.
 type Row<'a> = (&'a str, &'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str);
 
 /// Security rules 104 to 107, each by name.
@@ -408,7 +410,7 @@ fn refusals_by_name() {
     assert_eq!(app.events("token.exchanged"), 0);
 }
 
-/// Security rule 107: nobody goes on in a person's name without a word of it in the trail.
+/// Security rule 107: nobody acts in a person's name without an entry in the audit trail.
 #[test]
 fn what_cannot_be_written_down_is_not_given() {
     let app = spawn();
@@ -429,7 +431,7 @@ fn what_cannot_be_written_down_is_not_given() {
     assert_eq!(app.events("token.impersonated"), 1);
 }
 
-/// The sign-in is what the token tells of, not what the session became since.
+/// The sign-in is the one that the token records, not what the session has become since.
 #[test]
 fn a_sign_in_is_copied_and_never_refreshed() {
     let app = spawn();
@@ -446,7 +448,7 @@ fn a_sign_in_is_copied_and_never_refreshed() {
     }
 }
 
-/// RFC 9449: who does not hold the key holds nothing, and what comes out is bound to it again.
+/// RFC 9449: without its key the token is useless, and the issued token is bound to the key again.
 #[test]
 fn a_bound_token_is_exchanged_by_the_holder_of_its_key_alone() {
     let app = spawn();
@@ -478,12 +480,12 @@ fn a_bound_token_is_exchanged_by_the_holder_of_its_key_alone() {
     let told = with(&tokens.access, Some(&key)).expect(200).json();
     assert_eq!(told["token_type"], "DPoP");
     assert_eq!(claims(told["access_token"].as_str().unwrap())["cnf"]["jkt"], json!(key.thumbprint()));
-    // A token that was bound to no key may be bound by an exchange; the one that comes of it stays bound.
+    // An unbound token may be bound by an exchange; the issued token stays bound.
     let (_, _, free) = person(&app);
     let bound = given(with(&free.access, Some(&other)));
     assert_eq!(claims(&bound)["cnf"]["jkt"], json!(other.thumbprint()));
     ask(&app, "stock", &bound, &[("audience", PRICES)]).expect_oauth(400, "invalid_request");
-    // So is the token of who acts.
+    // The same holds for the actor's token.
     let acting = given(by(&[("grant_type", "client_credentials")], Some(&key)));
     let more = [("audience", STOCK), ("scope", "read"), ("actor_token", acting.as_str()), ("actor_token_type", ACCESS)];
     let form = form(&free.access, &more);
@@ -532,7 +534,8 @@ fn an_id_token_comes_out_and_goes_in() {
     by_id("orders", &own.id, "stock:read").expect_oauth(400, "invalid_request");
 }
 
-/// Security rules 60 and 107: guessing is counted for each client, issuer and network, and a good guess is refused like the bad.
+/// Security rules 60 and 107: failed attempts are counted per client, issuer and network, and then a valid token is
+/// refused like an invalid one.
 #[test]
 fn tokens_in_vain_hold_the_next_off() {
     const PARTNER: &str = "https://partner.example";
@@ -571,7 +574,7 @@ fn tokens_in_vain_hold_the_next_off() {
     };
     let good = || from(HERE, "orders", &by(&key), (JWT, STOCK));
     let bad = || from(HERE, "orders", &by(&Key::p256()), (JWT, STOCK));
-    // What a rule refuses of a good token is no guess.
+    // A valid token that a rule refuses is not a failed attempt.
     for _ in 0..5 {
         from(HERE, "orders", &by(&key), (JWT, PRICES)).expect_oauth(400, "invalid_target");
     }
@@ -583,12 +586,12 @@ fn tokens_in_vain_hold_the_next_off() {
         assert_eq!(reply.status, 429, "{}", reply.body);
         assert!(reply.header("retry-after").is_some_and(|wait| (1..=61).contains(&wait.parse::<u64>().unwrap())));
     }
-    // Nobody else is held off: not from elsewhere, no other client, no other issuer.
+    // Nobody else is affected: no other network, no other client, no other issuer.
     from("198.51.100.1", "orders", &by(&key), (JWT, STOCK)).expect(200);
     from(HERE, "prices", &by(&key), (JWT, "https://orders.example")).expect(200);
     from(HERE, "orders", "garbage", (JWT, STOCK)).expect_oauth(400, "invalid_request");
 
-    // Forgeries of our own tokens, and genuine ones that cannot be exchanged, hold nobody off.
+    // Forgeries of our own tokens, and genuine ones that cannot be exchanged, are not counted.
     let (_, _, tokens) = person(&app);
     let (head, body) = (header(&tokens.access), claims(&tokens.access));
     let forged = Key::p256().sign(&json!({ "alg": "ES256", "kid": head["kid"], "typ": "at+jwt" }), &body);

@@ -1,4 +1,4 @@
-//! Who somebody is: access tokens beside the cookie, and the signed header.
+//! Identity at protected hosts: access tokens besides the cookie, and the signed header.
 
 use chrono::Duration;
 use passmint::tokens::key_set::KeySet;
@@ -47,19 +47,19 @@ fn a_host_that_takes_tokens_takes_those_that_are_for_it() {
             Some("")
         );
     }
-    // A token that was sent decides alone, and one header holds one token.
+    // If a token was sent, it alone decides, and one header holds one token.
     person.arrives(TOKENS, "/");
     person.asks(TOKENS, "/").expect(200);
     let both = person.question(TOKENS, "GET", "/").header("Authorization", "Bearer x");
     both.send().expect_problem(401, "invalid_token");
     let twice = question(&app, TOKENS, "GET", "/").header("Authorization", &format!("Bearer {good}"));
     twice.header("Authorization", "Bearer x").send().expect_problem(401, "invalid_token");
-    // What is not ours is the app's own business.
+    // A token that is not ours is the app's own business.
     person.question(TOKENS, "GET", "/").header("Authorization", "Basic eDp5").send().expect(200);
     person.arrives(APP, "/");
     person.question(APP, "GET", "/").header("Authorization", &format!("Bearer {good}")).send().expect(200);
     asks_with(&app, APP, "/", &format!("Bearer {good}")).expect_problem(401, "not_signed_in");
-    // It ends as every token does.
+    // It expires and is revoked like any other token.
     app.client("cli").revoke(&good).expect(200);
     asks_with(&app, TOKENS, "/", &format!("Bearer {good}")).expect_problem(401, "invalid_token");
     let late = token(&app, &mut passkey, "openid read", AUDIENCE);
@@ -68,7 +68,7 @@ fn a_host_that_takes_tokens_takes_those_that_are_for_it() {
     asks_with(&app, TOKENS, "/", &format!("Bearer {late}")).expect_problem(401, "invalid_token");
 }
 
-/// A session that grew stronger since lends a token nothing: what counts is the sign-in that the token was given for.
+/// A session that became stronger later does not help a token: only the sign-in that the token was issued for counts.
 #[test]
 fn a_token_is_as_fresh_and_as_strong_as_it_says_itself() {
     let app = spawn();
@@ -91,7 +91,7 @@ fn a_token_is_as_fresh_and_as_strong_as_it_says_itself() {
     asks(&get(&mut person), "/hard").expect(200);
 }
 
-/// The app would be told of the person alone, as if nobody else were there.
+/// The app would be told of the person alone, as if nobody else were involved.
 #[test]
 fn a_token_that_somebody_else_acts_with_is_refused_by_name() {
     let app = spawn();
@@ -110,7 +110,7 @@ fn a_token_that_somebody_else_acts_with_is_refused_by_name() {
     assert!(refused.json()["detail"].as_str().unwrap().contains("`act`"), "{}", refused.body);
 }
 
-/// As the app would verify it, with what the public route says.
+/// Verifies an assertion as the app would, with the keys of the public route.
 fn verified(app: &TestApp, assertion: &str, audience: &str) -> Result<Map<String, Value>, String> {
     let set = app.request("GET", "/v1/forward-auth/jwks.json").send().expect(200);
     let keys = KeySet::parse(set.body.as_bytes()).expect("a key set");
@@ -143,10 +143,10 @@ fn the_signed_header_is_for_the_app_alone_and_for_seconds() {
     assert!(verified(&app, &assertion, TOKENS).is_err(), "another app");
     let keys = app.request("GET", "/.well-known/jwks.json").send().expect(200).body;
     assert!(!keys.contains(header(&assertion)["kid"].as_str().unwrap()), "a key of its own");
-    // It opens nothing of ours, and no host.
+    // It is accepted neither by us nor at any host.
     app.client("web").bearer("GET", "/v1/me", &assertion).send().expect_problem(401, "invalid_token");
     asks_with(&app, TOKENS, "/", &format!("Bearer {assertion}")).expect_problem(401, "invalid_token");
-    // With a token as with the cookie; about nobody, and where nobody was asked anything, it is empty.
+    // With a token as with the cookie; for an anonymous visitor, and on a public path, it is empty.
     let access = token(&app, &mut passkey, "openid read", AUDIENCE);
     let by_token = asks_with(&app, TOKENS, "/", &format!("Bearer {access}")).expect(200);
     assert_eq!(claims(by_token.header("x-passmint-assertion").unwrap())["sub"], user);
@@ -158,7 +158,7 @@ fn the_signed_header_is_for_the_app_alone_and_for_seconds() {
     );
     app.advance(Duration::seconds(36));
     assert!(verified(&app, &assertion, "the-tokens-app").is_err(), "half a minute later");
-    // Not where nobody wants it.
+    // It is not sent to hosts that do not want it.
     person.arrives(APP, "/");
     assert_eq!(person.asks(APP, "/").expect(200).header("x-passmint-assertion"), None);
 }

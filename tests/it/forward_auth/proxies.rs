@@ -1,4 +1,4 @@
-//! Whom we believe, and what: a caller's own headers reach us beside those of the proxy.
+//! Which proxies we trust, and what we accept: a caller's own headers reach us together with those of the proxy.
 
 use super::{APP, CONFIG, Person, join, leads_to, passed_on, question, spawn};
 use crate::support::{Options, TestApp};
@@ -62,7 +62,7 @@ fn hosts_are_a_closed_list_however_they_are_spelled() {
     asks("https,http", "app.example.com").expect_problem(400, "invalid_request");
 }
 
-/// Caddy passes the query of a request on with its question, and every proxy its headers.
+/// Caddy passes the query of the original request on with its question, and every proxy its headers.
 #[test]
 fn a_caller_cannot_choose_how_it_is_asked_about() {
     let app = spawn();
@@ -76,7 +76,7 @@ fn a_caller_cannot_choose_how_it_is_asked_about() {
     let by_nginx = app.request("GET", "/v1/forward-auth/nginx").header("X-Original-URL", &format!("{APP}/admin"));
     let by_nginx = passed_on(by_nginx.header("X-Original-Method", "GET"), APP).header("X-Forwarded-Method", "GET");
     by_nginx.send().expect_problem(401, "not_signed_in");
-    // Two of one name: whoever wrote the second.
+    // Two headers of one name, whoever wrote the second.
     for name in ["X-Forwarded-Uri", "X-Forwarded-Host", "X-Forwarded-Method", "X-Forwarded-Proto"] {
         let twice = person.question(APP, "GET", "/admin").header(name, "/public/x");
         twice.send().expect_problem(400, "invalid_request");
@@ -92,7 +92,7 @@ fn a_caller_cannot_choose_how_it_is_asked_about() {
     app.request("GET", "/v1/forward-auth/nginx").send().expect_problem(403, "forbidden");
 }
 
-/// nginx at the address of Caddy and Traefik, or these at nginx's, would leave to their callers what they are asked about.
+/// If nginx used the endpoint of Caddy and Traefik, or they nginx's, callers could choose what is asked about them.
 #[test]
 fn a_proxy_that_asks_at_the_wrong_address_lets_nothing_through() {
     let app = spawn();
@@ -153,7 +153,7 @@ fn a_preflight_is_no_way_through() {
         let reply = preflight.header("Access-Control-Request-Method", "GET").send();
         assert_eq!(reply.status, 405, "anything but a success: {}", reply.body);
     }
-    // The app's own preflights are a rule's business.
+    // The app's own preflight requests are subject to the rules.
     let asked = question(&app, APP, "OPTIONS", "/").header("Access-Control-Request-Method", "GET");
     asked.send().expect_problem(401, "not_signed_in");
 }
@@ -169,7 +169,7 @@ fn two_cookies_of_one_name_are_nobody_s() {
     assert_eq!(public.send().expect(200).header("remote-user"), Some(""));
 }
 
-/// What we promise of our own address, we do not promise under the name of the app.
+/// What we promise for our own address, we do not promise under the name of the app.
 #[test]
 fn answers_under_another_name_make_no_promises_for_it() {
     let app = TestApp::with(&Options {

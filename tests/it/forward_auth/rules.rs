@@ -1,10 +1,10 @@
-//! What is asked of requests, over HTTP. The tables of the rules themselves stand beside the code.
+//! What requests must fulfil, over HTTP. The tables of the rules themselves are next to the code.
 
 use chrono::Duration;
 
 use super::{ADMIN, APP, Person, TOKENS, join, leads_to, question, spawn, token};
 
-/// What the page says that tells somebody that they may not.
+/// The heading of the page for people who are not allowed.
 const TITLE: &str = "<h1>This account cannot open this page</h1>";
 
 #[test]
@@ -26,7 +26,7 @@ fn a_request_gets_what_its_rule_says() {
         ("GET", "/%61dmin", 401, 403, 200),
         ("GET", "/administrator", 401, 200, 200),
         ("GET", "/never", 403, 403, 403),
-        // Read in one way these are public, in another they are not: nobody has what all rules want.
+        // Ambiguous paths, public in one reading and not in another: nobody satisfies all rules at once.
         ("GET", "/public/../admin", 403, 403, 403),
         ("GET", "/public/%2e%2e/admin", 403, 403, 403),
         ("GET", "/public//x", 403, 403, 403),
@@ -43,7 +43,7 @@ fn a_request_gets_what_its_rule_says() {
     }
 }
 
-/// An app that does not tell capitals apart would take `post` for the POST that a rule covers.
+/// An app that ignores case would take `post` for the POST that a rule covers.
 #[test]
 fn a_method_in_small_letters_passes_by_no_rule() {
     let app = spawn();
@@ -72,7 +72,7 @@ fn an_old_sign_in_is_renewed_where_a_rule_wants_it() {
     let path = leads_to(&person.browser.get(&page)).strip_prefix(APP).unwrap().to_owned();
     assert_eq!(leads_to(&person.goes(APP, &path)), format!("{APP}/fresh"));
     person.asks(APP, "/fresh").expect(200);
-    // Where it changes nothing, nobody is sent round in circles.
+    // If signing in again changes nothing, nobody is sent round in circles.
     app.sql("UPDATE sessions SET acr = '1'");
     person.asks(APP, "/hard").expect_problem(401, "reauthentication_required");
     let page = person.begins(APP, "/hard");
@@ -80,7 +80,7 @@ fn an_old_sign_in_is_renewed_where_a_rule_wants_it() {
     assert_eq!(app.events("forward.denied"), 1);
 }
 
-/// However short the time is, it is asked for again rather than refused.
+/// However short the time is, another sign-in is asked for instead of a refusal.
 #[test]
 fn a_short_max_age_is_cured_by_another_sign_in() {
     let app = spawn();
@@ -94,7 +94,7 @@ fn a_short_max_age_is_cured_by_another_sign_in() {
     person.asks(APP, "/swift").expect(200);
 }
 
-/// A form cannot be come back to; what its address wants of people is asked of them all the same.
+/// A form cannot be returned to, but what its address requires of people is still asked for.
 #[test]
 fn what_a_form_needs_is_asked_for_on_the_way() {
     let app = spawn();
@@ -111,7 +111,7 @@ fn what_a_form_needs_is_asked_for_on_the_way() {
     let path = leads_to(&person.browser.get(&page)).strip_prefix(APP).unwrap().to_owned();
     assert_eq!(leads_to(&person.goes(APP, &path)), format!("{APP}/"));
     person.question(APP, "POST", "/pay?a=b").send().expect(200);
-    // Who may not send it is told on the way, and what is no request is passed over.
+    // A person who may not send the form is told so on the way, and an invalid request is ignored.
     let page = page.replace("path=%2Fpay", "path=%2Fadmin");
     person.browser.get(&page).expect(403);
     for broken in ["method=post&path=%2Fadmin", "method=POST&path=admin", "method=POST"] {
@@ -130,7 +130,7 @@ fn who_may_not_is_told_before_they_are_sent_back() {
     let another = format!("{page}&another=1").replace('&', "&#38;");
     assert!(refused.body.contains(&format!("href=\"{another}\"")), "on from here, as somebody else: {}", refused.body);
     assert_eq!(app.events("forward.denied"), 1);
-    // A host that knows people by their address has nothing to do with those who have none, or have not proven it.
+    // A host that knows people by their address admits nobody without a verified one.
     join(&app, &user, "staff");
     app.sql("UPDATE users SET email = 'ana@example.com'");
     let page = person.begins(ADMIN, "/");
@@ -152,12 +152,12 @@ fn readers_are_sent_to_sign_in_and_programs_are_told() {
     assert_eq!(told.json()["signIn"], format!("{APP}/.passmint/start?rd=%2Fx%3Fy"));
     assert_eq!(told.header("www-authenticate"), Some("Passmint realm=\"https://app.example.com\""));
     assert_eq!((told.header("location"), told.header("cache-control")), (None, Some("no-store")));
-    // A form that was being sent would be lost, and its address may be none to read.
+    // The form being sent would be lost, and its address may not be readable by GET.
     let form = stranger.question(APP, "POST", "/pay").header("Sec-Fetch-Mode", "navigate").send();
     assert_eq!(leads_to(&form), format!("{APP}/.passmint/start?rd=%2F&method=POST&path=%2Fpay"));
     let old = stranger.question(APP, "GET", "/x").header("Accept", "text/html,application/xhtml+xml").send();
     assert_eq!(leads_to(&old), format!("{APP}/.passmint/start?rd=%2Fx"));
-    // nginx understands no redirect.
+    // nginx does not understand redirects.
     let by_nginx = stranger.asks_by_nginx(APP, "GET", "/x").expect_problem(401, "not_signed_in");
     assert_eq!(by_nginx.header("location"), Some("https://app.example.com/.passmint/start?rd=%2Fx"));
 }
@@ -175,7 +175,7 @@ fn a_database_that_is_gone_lets_nobody_in_and_keeps_nobody_from_what_is_public()
     person.asks(APP, "/").expect(200);
 }
 
-/// Caddy and Traefik show people whatever is answered, so a reader gets a page of ours and a program gets JSON.
+/// Caddy and Traefik show people whatever is answered, so people get a page of ours and programs get JSON.
 #[test]
 fn a_reader_who_may_not_is_sent_to_a_page_that_says_so() {
     let app = spawn();
@@ -204,13 +204,13 @@ fn a_reader_who_may_not_is_sent_to_a_page_that_says_so() {
     let form = person.question(APP, "POST", "/admin").header("Sec-Fetch-Mode", "navigate").send();
     let form_of = |path: &str| format!("{}&method=POST&path={path}", to(APP, "%2F"));
     assert_eq!(leads_to(&form), form_of("%2Fadmin"), "a form is not come back to");
-    // Without a name for the person at the host there is none to let in.
+    // Without a name for the person at that host there is nobody to admit.
     app.sql(&format!("UPDATE users SET email = 'ana@example.com', email_verified_at = now() WHERE id = '{user}'"));
     join(&app, &user, "staff");
     person.arrives(ADMIN, "/");
     app.sql("UPDATE users SET email_verified_at = NULL");
     assert_eq!(leads_to(&person.visits(ADMIN, "/x")), to(ADMIN, "%2Fx"));
-    // Who is signed in nowhere, or comes with a token, is no reader who could do anything there.
+    // Someone who is signed in nowhere, or who uses a token, could do nothing on that page.
     let stranger = Person::stranger(&app);
     assert_eq!(stranger.visits(APP, "/never").expect_problem(403, "forbidden").header("location"), None);
     let weak = token(&app, &mut passkey, "openid write", "https://tokens.example");
@@ -245,14 +245,16 @@ fn the_page_of_a_refusal_leads_to_the_configured_host_alone() {
         let page = person.browser.get(&path(unknown, "/")).expect(400);
         assert!(page.header("location").is_none() && !page.body.contains("evil.example"), "{unknown}");
     }
-    // Anybody can make the address: nobody is told of as refused, and who is signed in nowhere begins again.
+    // Anybody can construct this address, so no refusal is recorded, and a visitor who is signed in nowhere begins
+    // again.
     assert_eq!(app.events("forward.denied"), 0);
     let nobody = Person::stranger(&app).browser.get(&path(APP, "/admin")).expect(403);
     let start = format!("href=\"{APP}/.passmint/start?rd=%2Fadmin\"");
     assert!(!nobody.body.contains(TITLE) && nobody.body.contains(&start), "{}", nobody.body);
 }
 
-/// Nobody is told that they may not where they may: access was given since, or the address came from somebody else.
+/// Nobody is told that they may not where they may: access may have been granted since, or the link was somebody
+/// else's.
 #[test]
 fn the_page_of_a_refusal_says_what_is_true_of_its_reader() {
     let app = spawn();

@@ -47,7 +47,7 @@ fn a_cookie_is_good_at_its_own_host_only() {
     person.arrives(ADMIN, "/");
     person.asks(ADMIN, "/").expect(200);
     assert_ne!(person.cookie(ADMIN), person.cookie(APP));
-    // Nor is our own cookie one of theirs, and theirs one of ours.
+    // Our own cookie is not accepted as one of theirs, nor theirs as ours.
     let ours = person.browser.session().unwrap().to_owned();
     for value in [ours, "pmf_".to_owned() + &"A".repeat(43), String::new()] {
         let request =
@@ -60,7 +60,7 @@ fn a_cookie_is_good_at_its_own_host_only() {
     request.send().expect_problem(401, "not_signed_in");
 }
 
-/// Browsers give a cookie to every port of its host.
+/// Browsers send a cookie to every port of its host.
 #[test]
 fn apps_at_two_ports_of_one_host_do_not_sign_each_other_out() {
     const PORTS: [&str; 2] = ["https://nas.example.com:5001", "https://nas.example.com:8443"];
@@ -99,7 +99,7 @@ fn of_64_who_bring_one_code_one_gets_the_cookie() {
 fn a_code_is_good_in_its_browser_at_its_host_for_a_minute() {
     let app = spawn();
     let stranded = format!("{}/forward-auth?stranded=https%3A%2F%2Fapp.example.com", app.origin);
-    // Whoever has the code lacks the cookie of the browser that began.
+    // A thief of the code lacks the cookie of the browser that began.
     let (mut person, _, user) = Person::known(&app);
     join(&app, &user, "staff");
     app.sql("UPDATE users SET email = 'ana@example.com', email_verified_at = now()");
@@ -114,7 +114,7 @@ fn a_code_is_good_in_its_browser_at_its_host_for_a_minute() {
         assert!(refused.cookies().is_empty(), "{thief}");
         assert_eq!(leads_to(&person.goes(APP, &path)), stranded, "{thief}: burnt");
     }
-    // At another host, even with the state of this one.
+    // At another host, even with this host's state.
     let path = person.has_code(APP, "/");
     let state = person.cookies[APP].clone();
     person.cookies.insert(ADMIN.to_owned(), state);
@@ -126,7 +126,7 @@ fn a_code_is_good_in_its_browser_at_its_host_for_a_minute() {
     assert_eq!(leads_to(&person.goes(APP, &path)), stranded);
     assert_eq!(app.events("forward.code_refused"), 4);
     assert_eq!((app.events("forward.signed_in"), app.count("SELECT count(*) AS n FROM forward_sessions")), (0, 0));
-    // Of another form.
+    // Not in the form of a code.
     for code in ["", "x", "pmh_x", "pma_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         assert_eq!(leads_to(&person.goes(APP, &format!("/.passmint/return?code={code}"))), stranded, "{code}");
     }
@@ -134,13 +134,13 @@ fn a_code_is_good_in_its_browser_at_its_host_for_a_minute() {
     twice.expect_problem(400, "invalid_request");
     let page = person.browser.get(stranded.strip_prefix(&app.origin).unwrap()).expect(403).body;
     assert!(page.contains("https://app.example.com/.passmint/start"), "the way to begin again: {page}");
-    // Who is signed in there and loads the page again goes on.
+    // A person who is signed in there and reloads the page continues.
     let path = person.has_code(APP, "/x");
     assert_eq!(leads_to(&person.goes(APP, &path)), format!("{APP}/x"));
     assert_eq!(leads_to(&person.goes(APP, &path)), format!("{APP}/"));
 }
 
-/// An attacker brings a victim to their own half of a sign-in, in either direction.
+/// An attacker sends a victim to their own half of a sign-in, in either direction.
 #[test]
 fn a_link_of_somebody_else_s_signs_nobody_in() {
     let app = spawn();
@@ -150,7 +150,7 @@ fn a_link_of_somebody_else_s_signs_nobody_in() {
     let path = attacker.has_code(APP, "/");
     victim.begins(APP, "/");
     assert!(victim.goes(APP, &path).cookies().is_empty());
-    // The victim's code for the attacker's state: it comes to the victim's browser, which has another.
+    // The victim's code for the attacker's state: it arrives in the victim's browser, which has another state.
     let page = attacker.begins(APP, "/");
     let path = leads_to(&victim.browser.get(&page)).strip_prefix(APP).unwrap().to_owned();
     assert!(victim.goes(APP, &path).cookies().is_empty());
@@ -195,7 +195,7 @@ fn every_way_ends_at_the_host_itself() {
         assert_eq!(person.arrives(APP, back), format!("{APP}/"), "{back:?}");
     }
     assert_eq!(person.arrives(APP, "/a?next=//evil.example"), format!("{APP}/a?next=//evil.example"));
-    // What our page is told is read anew, whoever wrote it.
+    // What our page is given is checked again, whoever wrote it.
     let page = person.begins(APP, "/x");
     for (from, to) in [("rd=%2Fx", "rd=%2F%2Fevil.example"), ("rd=%2Fx", "rd=https%3A%2F%2Fevil.example")] {
         let changed = page.replace(from, to);
@@ -218,7 +218,7 @@ fn every_way_ends_at_the_host_itself() {
 fn a_host_is_entered_only_as_long_as_the_session_lives() {
     let app = spawn_with(&[("session.sliding", "2h"), ("session.absolute", "10h")]);
     let (mut person, ..) = Person::at(&app, APP);
-    // Using the app is using the session: it slides, with a write now and then.
+    // Using the app counts as using the session: it slides, with an occasional write.
     for _ in 0..5 {
         app.advance(Duration::minutes(100));
         person.asks(APP, "/").expect(200);
@@ -228,7 +228,7 @@ fn a_host_is_entered_only_as_long_as_the_session_lives() {
     person.asks(APP, "/").expect_problem(401, "not_signed_in");
     assert!(person.browser.get("/v1/session").json()["session"].is_null(), "ten hours are over");
 
-    // A host's own, shorter time.
+    // A host's own, shorter lifetime.
     let (mut person, _, user) = Person::known(&app);
     join(&app, &user, "staff");
     app.sql(&format!("UPDATE users SET email = 'a@example.com', email_verified_at = now() WHERE id = '{user}'"));
@@ -237,10 +237,10 @@ fn a_host_is_entered_only_as_long_as_the_session_lives() {
     person.asks(ADMIN, "/").expect(200);
     app.advance(Duration::minutes(1));
     person.asks(ADMIN, "/").expect_problem(401, "not_signed_in");
-    // Somebody signed in at our pages comes back without being asked.
+    // A person signed in at our pages returns without being asked.
     person.arrives(ADMIN, "/");
     person.asks(ADMIN, "/").expect(200);
-    // An unused session ends in time.
+    // An unused session expires.
     app.advance(Duration::hours(2));
     person.asks(ADMIN, "/").expect_problem(401, "not_signed_in");
 }
@@ -277,7 +277,8 @@ fn servers_share_codes_and_cookies() {
     }
 }
 
-/// No ceremony begins on the way of somebody signed in, so it costs nobody's: but each code is a row, and rows are limited.
+/// Somebody signed in begins no ceremony on the way, so they use up nobody's; but each code is a row, and rows are
+/// limited.
 #[test]
 fn who_is_signed_in_takes_nobody_s_ceremonies() {
     let app = spawn_with(&[
@@ -294,7 +295,7 @@ fn who_is_signed_in_takes_nobody_s_ceremonies() {
     let page = person.begins(APP, "/");
     person.browser.get(&page).expect(429);
     assert_eq!(app.count("SELECT count(*) AS n FROM forward_sessions"), 1);
-    // Strangers begin a ceremony with the page; over the limit they get it without.
+    // For strangers the page begins a ceremony; over the limit they get the page without one.
     let mut stranger = Person::stranger(&app);
     let page = stranger.begins(APP, "/");
     let host = app.origin.trim_start_matches("http://");

@@ -41,7 +41,7 @@ fn a_page_elsewhere_signs_nobody_out() {
         };
         assert_eq!(leads_to(&link.send()), format!("{}/oauth/logout", app.origin), "{site:?}: the question");
     }
-    // Whoever may put a picture on a page of the app, or a frame, signs its readers out as little.
+    // Whoever can put an image or a frame on a page of the app cannot sign its readers out either.
     for (mode, destination) in [("no-cors", "image"), ("navigate", "iframe"), ("cors", "empty"), ("no-cors", "script")]
     {
         let link = person.request(APP, "GET", "/.passmint/sign-out").header("Sec-Fetch-Site", "same-origin");

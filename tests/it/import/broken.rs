@@ -1,4 +1,4 @@
-//! Files that are broken, runs that are stopped, and two at once.
+//! Broken files, interrupted runs, and two runs at once.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -53,7 +53,7 @@ fn broken_lines_are_named_and_the_rest_goes_on() {
     assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 2);
 }
 
-/// The database and Rust differ in which letters are small ones of which.
+/// The database and Rust differ in how they lowercase letters.
 #[test]
 fn addresses_beyond_ascii_are_one_as_the_database_sees_them() {
     let app = TestApp::spawn();
@@ -63,7 +63,7 @@ fn addresses_beyond_ascii_are_one_as_the_database_sees_them() {
     let first: Vec<Value> = spelled.iter().map(|address| line(address, address)).collect();
     operator.write("first", &lines(&first));
     assert_eq!(operator.json(&["import", "first", "--source", "old"])["created"], 4);
-    // The same in another spelling of the domain, and twice among themselves.
+    // The same with another spelling of the domain, and twice among themselves.
     let again: Vec<Value> = ["one", "two"]
         .iter()
         .flat_map(|id| spelled.map(|address| line(&format!("{id} {address}"), &address.replace("a.ex", "A.ex"))))
@@ -77,7 +77,7 @@ fn addresses_beyond_ascii_are_one_as_the_database_sees_them() {
     assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE email_verified_at IS NOT NULL"), 4);
 }
 
-/// What nothing looked up before is refused in the end by the database: that line alone.
+/// A conflict that no look-up finds is refused by the database in the end: only that line.
 #[test]
 fn a_line_that_clashes_at_every_try_is_refused_alone() {
     let app = TestApp::spawn();
@@ -94,7 +94,7 @@ fn a_line_that_clashes_at_every_try_is_refused_alone() {
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 19);
 }
 
-/// A disk that is full is not the fault of the file that is imported.
+/// A full disk is not the fault of the imported file.
 #[test]
 fn a_report_that_cannot_be_written_is_named() {
     let app = TestApp::spawn();
@@ -107,7 +107,7 @@ fn a_report_that_cannot_be_written_is_named() {
     assert!(told.ends_with("run it again with another report file to go on"), "{told}");
 }
 
-/// What the database does not take is refused with its line, too, and stops nothing.
+/// A value that the database does not accept is refused with its line, too, and stops nothing.
 #[test]
 fn a_line_that_the_database_does_not_take_is_refused_alone() {
     let app = TestApp::spawn();
@@ -127,7 +127,7 @@ fn a_line_that_the_database_does_not_take_is_refused_alone() {
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 18);
 }
 
-/// The file of another system, and nobody said so.
+/// The file of another system, without `--format`.
 #[test]
 fn a_form_that_was_only_assumed_is_named() {
     let app = TestApp::spawn();
@@ -169,7 +169,7 @@ fn two_imports_of_one_file_at_once_give_each_person_once() {
     assert_eq!(app.count("SELECT count(*) AS n FROM external_ids"), 1500);
 }
 
-/// Killed while it waits for more: whole chunks are there, and the next run does the rest.
+/// Killed while it waits for more input: whole chunks are stored, and the next run does the rest.
 #[test]
 fn a_run_that_is_stopped_is_gone_on_with() {
     let app = TestApp::spawn();
@@ -195,7 +195,7 @@ fn a_run_that_is_stopped_is_gone_on_with() {
     assert_eq!((&told["created"], &told["unchanged"]), (&json!(50), &json!(200)));
 }
 
-/// Somebody who stands in a file twice is one person, whatever the lines say.
+/// Somebody who appears in a file twice is one person, whatever the lines say.
 #[test]
 fn twice_in_one_file() {
     let app = TestApp::spawn();
@@ -215,7 +215,7 @@ fn twice_in_one_file() {
     }
     assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE name IS NOT NULL"), 0);
 
-    // A line that was refused does not stand in the way of a better one.
+    // A refused line does not prevent a better one.
     let file = [json!({"id": "3", "password": "x"}), json!({"id": "3"}), json!({"id": "4", "userHandle": "eA"})];
     operator
         .write("people", &lines(&[&file[..], &[json!({"id": "5", "userHandle": "eA"}), json!({"id": "5"})]].concat()));
@@ -223,7 +223,7 @@ fn twice_in_one_file() {
     assert_eq!((&told["created"], &told["refused"], &told["duplicates"]), (&json!(3), &json!(2), &json!(0)), "{told}");
 }
 
-/// What Windows writes by itself, and what was packed for the way.
+/// What Windows writes by default, and what was compressed for transport.
 #[test]
 fn a_file_in_another_encoding_is_refused_in_one_line() {
     let app = TestApp::spawn();

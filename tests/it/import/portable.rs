@@ -1,4 +1,4 @@
-//! What is exported is imported as the same, passkeys included.
+//! What is exported is imported unchanged, passkeys included.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -60,7 +60,7 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
     assert_eq!(other.count(sealed), 1, "the hash and what it needs");
     assert_eq!(exported(&newcomer), exported(&operator), "the same rows");
     assert!(exported(&newcomer).iter().any(|line| line["attributes"] == json!({ "admin": true })), "a custom claim");
-    // Without a source nothing remembers what was imported: only --update looks.
+    // Without a source nothing records what was imported: only --update compares.
     assert_eq!(newcomer.json(&["import", "export.ndjson", "--groups"])["known"], 10);
     let words = newcomer.ok(&["import", "export.ndjson", "--groups"]);
     assert!(words.contains("known already and not compared"), "{words}");
@@ -83,7 +83,7 @@ fn an_export_is_imported_as_the_same_people_who_sign_in() {
     }
 }
 
-/// A file that has the name of an export is a whole one.
+/// A file with the name of an export is always complete.
 #[test]
 fn an_export_that_fails_leaves_no_file() {
     let app = TestApp::spawn();
@@ -103,7 +103,7 @@ fn an_export_that_fails_leaves_no_file() {
     assert!(!operator.path("export.ndjson.part").exists());
 }
 
-/// What can be had here can be imported there: nothing has a narrower bound on the way in.
+/// Every person that can exist can be imported elsewhere: no limit is narrower on the way in.
 #[test]
 fn the_largest_person_there_can_be_is_exported_and_imported() {
     let one = TestApp::spawn();
@@ -138,7 +138,7 @@ fn the_largest_person_there_can_be_is_exported_and_imported() {
     assert_eq!((&told["created"], &told["passkeys"]), (&json!(1), &json!(100)), "{told}");
     let id = operator.json(&["users", "list"])[0]["id"].as_str().unwrap().to_owned();
 
-    // Neither the commands nor a further file give more.
+    // Neither the commands nor another file exceed the limits.
     for (arguments, expected) in
         [(["--group", "more"], "has more than 200"), (["--external-id", "a=b"], "has more than 20")]
     {
@@ -166,7 +166,7 @@ fn the_largest_person_there_can_be_is_exported_and_imported() {
     assert_eq!(exported(&newcomer), exported(&operator), "the same rows");
 }
 
-/// A later version may use it: then it must still be known that it was suspended as a copy.
+/// A later version may be able to use it, and must then still know that it was suspended as a copy.
 #[test]
 fn a_passkey_that_cannot_be_used_is_exported_as_it_came() {
     let app = TestApp::spawn();

@@ -1,4 +1,4 @@
-//! What was taken away here stays away, whatever a newer file of the old system says.
+//! What was removed here stays removed, whatever a newer file of the old system says.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ fn made_elsewhere(app: &TestApp) -> Authenticator {
     passkey
 }
 
-/// One by an administrator, one by its owner.
+/// One is removed by an administrator, one by its owner.
 #[test]
 fn a_passkey_that_was_removed_here_does_not_come_back() {
     let app = TestApp::spawn();
@@ -42,7 +42,7 @@ fn a_passkey_that_was_removed_here_does_not_come_back() {
         app.browser().sign_in(passkey).expect_problem(404, "passkey_unknown");
     }
 
-    // The next day's file, with the passkeys as they were there. Both runs say the same.
+    // The next day's file, with the passkeys as they were in the old system. Both runs report the same.
     for (more, report) in [(&["--update", "--dry-run"][..], "rehearsed"), (&["--update"], "report")] {
         let told = import(&operator, "simplewebauthn", &line("Ada E."), &[more, &["--report", report]].concat());
         assert_eq!((&told["updated"], &told["passkeys"]), (&json!(1), &json!(0)), "{told}");
@@ -58,7 +58,7 @@ fn a_passkey_that_was_removed_here_does_not_come_back() {
     let told = import(&operator, "simplewebauthn", &line("Ada E."), &["--update"]);
     assert_eq!(told["unchanged"], 1, "{told}");
 
-    // Nor by a file of our own.
+    // A file in our own format does not bring it back either.
     let own =
         json!({ "rpId": "localhost", "credentialId": encode(&lost.credential_id), "publicKey": rows[0]["publicKey"] });
     operator.write("own", &lines(&[json!({ "sub": person, "passkeys": [own] })]));
@@ -91,7 +91,7 @@ fn who_was_deleted_here_is_not_made_anew() {
     }
     app.browser().sign_in(&mut passkey).expect_problem(404, "passkey_unknown");
 
-    // Another system may know them by this id, and whoever is made here under it is known again.
+    // Another system may know them by this id, and a person created here under it is known again.
     operator.write("new.ndjson", &lines(&people));
     let told = operator.json(&["import", "new.ndjson", "--format", "simplewebauthn", "--source", "new", "--dry-run"]);
     assert_eq!((&told["created"], &told["deleted"]), (&json!(2), &json!(0)), "{told}");
@@ -101,7 +101,7 @@ fn who_was_deleted_here_is_not_made_anew() {
     app.browser().sign_in(&mut passkey).expect(200);
 }
 
-/// They are a second file about people who were imported before: nobody is made of a hash.
+/// Hashes are a second file about people who were imported before: no person is created from a hash.
 #[test]
 fn a_hash_of_nobody_makes_nobody() {
     let app = TestApp::spawn();

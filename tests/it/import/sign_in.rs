@@ -1,4 +1,4 @@
-//! Imported passkeys sign in for real; what was not known of them is learned from their first assertion.
+//! Imported passkeys really sign in; what was not known about them is learned from their first assertion.
 
 use chrono::Duration;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::authenticator::{Authenticator, Key, encode};
 use crate::cli::Operator;
 use crate::support::{Options, TestApp};
 
-/// A device-bound passkey that was made for localhost at another server, under this handle.
+/// A device-bound passkey made for localhost at another server, with this user handle.
 fn made_elsewhere(app: &TestApp, handle: &[u8]) -> Authenticator {
     let mut passkey = Authenticator::new(&app.origin);
     passkey.user_handle = Some(handle.to_vec());
@@ -46,7 +46,7 @@ fn with_the_handle_it_was_made_under_and_without_any() {
     app.browser().sign_in(&mut lost).expect(200);
     lost.user_handle = None;
     app.browser().sign_in(&mut lost).expect_problem(400, "verification_failed");
-    // From its first use on the flags are held to.
+    // From its first use on, the flags must stay the same.
     kept.user_handle = Some(b"kept".to_vec());
     kept.backup_eligible = true;
     app.browser().sign_in(&mut kept).expect_problem(400, "verification_failed");
@@ -73,7 +73,7 @@ fn a_counter_that_was_kept_otherwise_warns_once() {
     assert_eq!(app.events("passkey.clone_suspected"), 1, "from then on it is held to it");
 }
 
-/// Sixteen answers that all claim to be the first use: the rule bends for one.
+/// Sixteen answers that all claim to be the first use: the rule is relaxed for one.
 #[test]
 fn the_first_use_happens_once() {
     let app = TestApp::spawn();
@@ -124,7 +124,7 @@ fn an_unsupported_one_is_shown_until_a_new_one_is_made() {
     let app = TestApp::spawn();
     let operator = Operator::of(&app);
     let mut good = made_elsewhere(&app, b"x");
-    // Ed25519, whose private half nobody needs here.
+    // Ed25519, whose private key is not needed here.
     let ed25519 = [&[0xa4, 1, 1, 3, 0x27, 0x20, 6, 0x21, 0x58, 0x20][..], &[7; 32]].concat();
     let mut line = person("1", &good);
     line["passkeys"].as_array_mut().unwrap().push(json!({
@@ -176,7 +176,7 @@ fn passkeys_of_a_domain_that_is_not_configured_wait() {
     });
     assert_eq!(app.count("SELECT count(*) AS n FROM retired_relying_parties"), 0, "configured, they are in use");
     drop(configured);
-    // And from then on a start without them is a mistake again.
+    // From then on, a start without that configuration is an error again.
     let guard = operator.run(&["doctor"]);
     assert!(format!("{}{}", guard.out, guard.err).contains("old.example (1)"), "{}{}", guard.out, guard.err);
 }

@@ -1,5 +1,5 @@
-//! Signing out because an app asks (RP-Initiated Logout, the rows of its conformance plan by name), and telling apps: by
-//! their servers (back-channel), by their pages (front-channel), by a page that they ask (session management).
+//! Signing out at an app's request (RP-Initiated Logout, the rows of its conformance plan by name), and notifying apps:
+//! by their servers (back-channel), by their pages (front-channel), by a page that they query (session management).
 
 mod told;
 
@@ -24,7 +24,7 @@ use crate::support::{Browser, Options, Reply, TestApp, oidc};
 
 const DONE: &str = "https://rp.example/done";
 
-/// Two apps: `rp` is told by its server, `front` by its page. `RECEIVER` is where the first listens.
+/// Two apps: `rp` is notified through its server, `front` through its page. `RECEIVER` is where the first listens.
 const APPS: &str = r#"
 [clients.rp]
 name = "Relying Party"
@@ -96,14 +96,14 @@ fn is_signed_in(browser: &mut Browser) -> bool {
     browser.get("/v1/session").expect(200).json()["session"].is_object()
 }
 
-/// Somebody signed in to us and to `rp`: the browser, the passkey, and the ID token that the app keeps.
+/// A person signed in to us and to `rp`: the browser, the passkey, and the ID token that the app keeps.
 fn signed_in(app: &TestApp) -> (Browser, Authenticator, String) {
     let (mut browser, passkey) = app.person();
     let id = id_token(app, &mut browser, "rp");
     (browser, passkey, id)
 }
 
-/// An app's ID token of this browser's session, by a code.
+/// An app's ID token for this browser's session, through a code.
 fn id_token(app: &TestApp, browser: &mut Browser, client: &str) -> String {
     redeem(app, client, &Ask::of(client).send(browser).back().code()).id
 }
@@ -113,7 +113,7 @@ fn logout(browser: &mut Browser, parameters: &[(&str, &str)]) -> Reply {
     browser.get(&format!("/oauth/logout?{query}"))
 }
 
-/// The question, and what its form carries on.
+/// The question, and the fields of its form.
 #[track_caller]
 fn asks(reply: &Reply) -> Vec<(String, String)> {
     assert_eq!((reply.status, reply.header("location")), (200, None), "{}", reply.body);
@@ -135,7 +135,7 @@ fn answer(browser: &mut Browser, mut fields: Vec<(String, String)>, decision: &s
     browser.send(request)
 }
 
-/// Follows to the page that says "signed out"; gives it.
+/// Follows the redirect to the page that says "signed out". Returns that page.
 #[track_caller]
 fn farewell(browser: &mut Browser, reply: &Reply) -> Reply {
     assert_eq!(reply.status, 303, "{}", reply.body);
@@ -160,9 +160,9 @@ fn decoded(location: &str) -> Vec<(String, String)> {
 enum End {
     /// Redirected there, with exactly these parameters.
     Sent(&'static str, bool),
-    /// Asked; having agreed, told "signed out", and nobody is sent on.
+    /// Asked; after agreeing, told "signed out", without being sent on.
     Asked,
-    /// Asked; having agreed, sent on by the page.
+    /// Asked; after agreeing, sent on by the page.
     AskedThenSent,
     /// Told "signed out" at once.
     Told,
@@ -170,7 +170,7 @@ enum End {
 
 type Make<'a> = Box<dyn Fn(&str) -> Vec<(&'static str, String)> + 'a>;
 
-/// The plan oidcc-rp-initiated-logout, module by module, and what else takes a redirect away.
+/// The plan oidcc-rp-initiated-logout, module by module, and what else prevents a redirect.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn rp_initiated_logout_row_by_row() {
@@ -340,7 +340,7 @@ fn a_hint_may_have_expired_but_not_be_about_somebody_else() {
     assert!(!is_signed_in(&mut browser));
 }
 
-/// RP-Initiated Logout §4: a kept token of an earlier session would sign its person out for ever.
+/// RP-Initiated Logout §4: an old token kept from an earlier session could otherwise sign its person out forever.
 #[test]
 fn a_hint_of_an_earlier_session_asks_first() {
     let receiver = Receiver::start();
@@ -354,7 +354,7 @@ fn a_hint_of_an_earlier_session_asks_first() {
     assert!(!is_signed_in(&mut browser));
 }
 
-/// Signs with a new key at once, and waits until the server does.
+/// Makes a new key sign at once, and waits until the server uses it.
 fn replace_key(app: &TestApp, old: &Value) {
     app.change_keys(|conn, master, now| {
         let family = (&Use::Tokens, Algorithm::ES256);
@@ -366,11 +366,11 @@ fn replace_key(app: &TestApp, old: &Value) {
     });
 }
 
-/// An app keeps its ID token for as long as it keeps somebody signed in, which is longer than a key of ours lives.
+/// An app keeps its ID token for as long as it keeps somebody signed in, which is longer than one of our keys lives.
 #[test]
 fn a_hint_outlives_the_key_that_signed_it() {
     let receiver = Receiver::start();
-    // Access tokens that live longer than their key is published: only so is the key what they are refused for.
+    // Access tokens that live longer than their key is published: they can then only be refused because of the key.
     let app = server_with(&receiver, &[PRIVATE, &[("tokens.access_ttl", "24h")]].concat());
     let (mut browser, _) = app.person();
     let tokens = redeem(&app, "rp", &Ask::of("rp").send(&mut browser).back().code());
@@ -388,7 +388,7 @@ fn a_hint_outlives_the_key_that_signed_it() {
     assert_eq!(app.userinfo(&tokens.access).status, 401, "it opens nothing");
     assert_eq!(app.introspection(&tokens.access), INACTIVE);
 
-    // Two days later its row is still there, also for a server that reads the keys anew.
+    // Two days later its row still exists, also for a server that reads the keys afresh.
     app.advance(Duration::days(2));
     let now = app.clock.now();
     app.db.blocking(|conn| sweep::sweep(conn, now, None)).unwrap();
@@ -400,7 +400,7 @@ fn a_hint_outlives_the_key_that_signed_it() {
     assert_eq!((reply.status, reply.header("location")), (303, Some(DONE)), "no question");
     assert!(!is_signed_in(&mut browser) && is_signed_in(&mut other));
 
-    // When the longest session has ended, nobody needs it any more.
+    // Once the longest session has ended, nobody needs it any more.
     let of_kid = format!("SELECT count(*) AS n FROM signing_keys WHERE kid = '{}'", kid.as_str().unwrap());
     assert_eq!(app.count(&of_kid), 1);
     let later = now + LONGEST_SESSION;
@@ -429,7 +429,7 @@ fn nobody_signed_in_is_not_asked_and_only_a_hint_sends_on() {
     }
 }
 
-/// Another site's form comes without our cookie: it goes round by an address of ours, with everything it said.
+/// Another site's form arrives without our cookie, so it is redirected to a URL of ours with all its parameters.
 #[test]
 fn a_form_from_another_site_is_followed_by_our_own_address() {
     let receiver = Receiver::start();
@@ -500,7 +500,7 @@ fn a_note_for_the_page_afterwards_is_ours_and_ends() {
     assert!(!browser.get(&location).expect(200).body.contains(DONE));
 }
 
-/// Row 118: what lives with the session dies with it, what was granted offline lives on.
+/// Row 118: what lives with the session ends with it, what was granted offline continues.
 #[test]
 fn refresh_families_die_with_the_session_unless_they_are_offline() {
     let receiver = Receiver::start();
@@ -509,7 +509,7 @@ fn refresh_families_die_with_the_session_unless_they_are_offline() {
     let bound = Tokens::of(&app.client("rp").sign_in(&mut passkey, "openid offline_access").expect(200).json());
     let offline = Tokens::of(&app.client("rp").sign_in(&mut passkey, "openid offline_access").expect(200).json());
     let session = session_of(&mut browser);
-    // As the code grant without offline_access will have it: the family belongs to the browser's session.
+    // As the code grant has it without offline_access: the family belongs to the browser's session.
     let family = claims(&bound.refresh)["fid"].as_str().unwrap().to_owned();
     app.sql(&format!("UPDATE refresh_tokens SET session_id = '{session}' WHERE family = '{family}'"));
     logout(&mut browser, &[("id_token_hint", &id)]).expect(303);
@@ -517,7 +517,7 @@ fn refresh_families_die_with_the_session_unless_they_are_offline() {
     app.client("rp").refresh(&offline.refresh).expect(200);
 }
 
-/// Row 118: at every server, with the next request.
+/// Row 118: at every server, from the next request on.
 #[test]
 fn who_signs_out_at_one_server_is_out_at_all_of_them() {
     let app = oidc::app_with(&[("challenges.store", "database")]);

@@ -1,4 +1,4 @@
-//! Apps that are told of the end of a session, over the back channel.
+//! Apps that are notified of the end of a session, over the back channel.
 
 use std::time::{Duration as Real, Instant};
 
@@ -45,7 +45,7 @@ fn a_logout_token_says_what_it_must_and_nothing_else() {
     assert_eq!(claims["sub"], self::claims(&id)["sub"]);
     assert!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap() <= 120);
     assert_eq!((header(&token)["alg"].as_str(), header(&id)["alg"].as_str()), (Some("ES256"), Some("ES256")));
-    // Row 116: and it passes for nothing else.
+    // Row 116: the token is accepted for nothing else.
     let (mut other, _, _) = signed_in(&app);
     asks(&logout(&mut other, &[("id_token_hint", &token), ("post_logout_redirect_uri", DONE)]));
 }
@@ -63,7 +63,7 @@ fn user(browser: &mut Browser) -> UserId {
     browser.get("/v1/me").expect(200).json()["id"].as_str().unwrap().parse().unwrap()
 }
 
-/// Row 115, trap 1: whatever ends a session, its apps are told, once.
+/// Row 115, trap 1: whatever ends a session, its apps are notified once.
 #[test]
 fn every_way_to_end_a_session_tells_its_apps() {
     let receiver = Receiver::start();
@@ -124,7 +124,7 @@ fn every_way_to_end_a_session_tells_its_apps() {
     assert_eq!(app.events("delivery.failed"), 0);
 }
 
-/// An app for the members of groups.
+/// An app for members of groups.
 const STAFF: &str = r#"
 [clients.staff]
 name = "Staff"
@@ -155,7 +155,7 @@ fn set_groups(app: &TestApp, person: UserId, names: &[&str]) {
     app.db.blocking_tx(|conn| people::set_groups(conn, person, &names)).unwrap().unwrap();
 }
 
-/// An app for the members of groups is told when somebody leaves the last of them, and the session goes on.
+/// An app for members of groups is notified when somebody leaves the last of them, and the session continues.
 #[test]
 fn who_leaves_the_last_group_of_an_app_is_signed_out_there() {
     let receiver = Receiver::start();
@@ -176,7 +176,7 @@ fn who_leaves_the_last_group_of_an_app_is_signed_out_there() {
     assert_eq!(receiver.hits()[0].sid(), session.to_string());
     assert!(is_signed_in(&mut browser), "here, and in the app for everybody");
 
-    // The next time anew, when a whole group goes; and the end of the session tells the others only.
+    // It is notified again when a whole group is deleted; the end of the session is then reported only to the others.
     belongs_to(&["desk"]);
     let mut tokens = |scope: &str| {
         let asked = Ask::of("staff").with("scope", scope);
@@ -187,7 +187,8 @@ fn who_leaves_the_last_group_of_an_app_is_signed_out_there() {
     app.sql("DELETE FROM groups WHERE name = 'desk'");
     assert_eq!(told(), 2);
 
-    // Who is let in again signs in again: a refresh would give an ID token of the session, and nobody would tell of its end.
+    // Someone who is admitted again must sign in again: a refresh would give an ID token of the session, whose end
+    // nobody would report.
     app.sql("INSERT INTO groups (id, name, created_at) SELECT gen_random_uuid(), 'desk', now()");
     belongs_to(&["desk"]);
     oidc::refresh(&app, "staff", &online.refresh, &[]).expect_oauth(400, "invalid_grant");
@@ -198,7 +199,7 @@ fn who_leaves_the_last_group_of_an_app_is_signed_out_there() {
     assert_eq!(told(), 3);
 }
 
-/// A code that waited while its person was out of the group for a moment gives an ID token all the same.
+/// A code that was waiting while its person briefly left the group still gives an ID token.
 #[test]
 fn whoever_comes_back_to_a_group_with_a_code_is_told_of() {
     let receiver = Receiver::start();
@@ -230,7 +231,8 @@ fn a_session_without_apps_or_that_ended_before_tells_nobody() {
     assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1, "one that was given a code may hold a session");
 }
 
-/// An app that runs the ceremony itself holds a session of its own: it is told of that one's end, by whatever ends it.
+/// An app that runs the ceremony itself has a session of its own, and is notified of that session's end, whatever ends
+/// it.
 #[test]
 fn an_app_that_signs_people_in_itself_is_told_too() {
     let receiver = Receiver::start();
@@ -256,7 +258,7 @@ fn an_app_that_signs_people_in_itself_is_told_too() {
     assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 2);
 }
 
-/// A slow app does not hold the person up, and is told all the same.
+/// A slow app does not delay the person, and is notified all the same.
 #[test]
 fn a_slow_app_is_not_waited_for() {
     let receiver = Receiver::start();
@@ -300,8 +302,8 @@ fn failures_are_tried_again_and_seen() {
     }
 }
 
-/// Back-Channel Logout §2.8: an app answers 400 to a token that it does not take, and also when its own logout failed, which
-/// passes.
+/// Back-Channel Logout §2.8: an app answers 400 to a token that it rejects, but also when its own logout failed, which
+/// may be temporary.
 #[test]
 fn a_refusal_is_tried_a_few_times_more() {
     let receiver = Receiver::start();
@@ -331,7 +333,7 @@ fn a_refusal_is_tried_a_few_times_more() {
     assert_eq!(app.count("SELECT count(*) AS n FROM outbox WHERE given_up_at IS NOT NULL"), 1);
 }
 
-/// Row 115: what is to be told is in the database, so a server that dies takes nothing of it along.
+/// Row 115: pending notifications are in the database, so they survive a server that dies.
 #[test]
 fn what_a_killed_server_was_telling_is_told_by_the_next() {
     let (receiver, database, port) = (Receiver::start(), Database::create(), free_ports(2));
@@ -348,7 +350,7 @@ fn what_a_killed_server_was_telling_is_told_by_the_next() {
     conn.batch_execute("UPDATE sessions SET revoked_at = now()").unwrap();
     within(Real::from_secs(15), "it is being told", || receiver.hits().len() == 1);
     first.kill();
-    // What it held is another's only when its lease ends, in half a minute.
+    // Another server may take over its messages only when the lease ends, in half a minute.
     conn.batch_execute("UPDATE outbox SET next_try_at = now()").unwrap();
     let _second = start();
     within(Real::from_secs(15), "it is told again", || receiver.hits().len() == 2);
@@ -357,7 +359,7 @@ fn what_a_killed_server_was_telling_is_told_by_the_next() {
     assert_ne!(told[0]["jti"], told[1]["jti"], "signed anew");
 }
 
-/// Trap 1: where private addresses are not allowed, that is said.
+/// Trap 1: where private addresses are not allowed, the error says so.
 #[test]
 fn an_address_that_may_not_be_reached_is_told_of() {
     let receiver = Receiver::start();

@@ -1,4 +1,4 @@
-//! N14–N22, N32–N36, N39: what a known authenticator may not say, at sign-in, step-up and for tokens.
+//! N14–N22, N32–N36, N39: what a known authenticator must not say, at sign-in, at step-up and for tokens.
 
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ fn authenticator_data() {
         row("N26 nothing", auth_data(|_| vec![]), Hostile("authenticatorData is empty")),
     ];
     check_all(&app, &Which::SIGN_INS, &|| app.passkey(), &rows);
-    // N18: eligible for backup only after registration. Refused, unless the operator has said otherwise.
+    // N18: eligible for backup only after registration. Refused unless the operator allows it.
     let eligible = |p: &mut Authenticator| p.backup_eligible = true;
     let backed_up = |p: &mut Authenticator| (p.backup_eligible, p.backup_state) = (true, true);
     let rows = [
@@ -75,7 +75,7 @@ fn authenticator_data() {
     assert_eq!(lenient.count("SELECT count(*) AS n FROM credentials WHERE backup_eligible"), 1, "and stored");
 }
 
-/// N19: the backup state of a synchronised passkey may change either way, and is stored as it is.
+/// N19: the backup state of a synchronised passkey may change either way, and is stored.
 #[test]
 fn backup_state_is_followed() {
     let app = TestApp::spawn();
@@ -90,7 +90,7 @@ fn backup_state_is_followed() {
     }
 }
 
-/// N20: a counter that does not rise is a copy. The passkey is suspended and its counter kept.
+/// N20: a counter that does not rise indicates a copy. The passkey is suspended and its counter kept.
 #[test]
 fn counters_that_do_not_rise() {
     let app = TestApp::spawn();
@@ -107,7 +107,7 @@ fn counters_that_do_not_rise() {
     assert_eq!(app.count("SELECT count(*) AS n FROM credentials WHERE suspended_at IS NOT NULL"), 9);
 }
 
-/// N22: 32 unsigned bits, to the last one.
+/// N22: 32 unsigned bits, including the largest value.
 #[test]
 fn the_largest_counter() {
     let app = TestApp::spawn();
@@ -128,7 +128,7 @@ fn the_largest_counter() {
     assert_eq!(stored(&app), i64::from(u32::MAX));
 }
 
-/// A synchronised passkey may count strangely; what happens then is the operator's choice.
+/// A synchronised passkey may count irregularly; what happens then is the operator's choice.
 #[test]
 fn synced_counters_by_policy() {
     for (policy, lets_in, suspended) in [("warn", true, 0), ("ignore", true, 0), ("strict", false, 1)] {
@@ -149,7 +149,7 @@ fn synced_counters_by_policy() {
 
 #[test]
 fn signatures() {
-    /// r and s of a DER signature side by side, as JOSE has them.
+    /// r and s of a DER signature concatenated, as in JOSE.
     fn raw(der: &[u8]) -> Vec<u8> {
         let integer = |at: usize| &der[at + 2..at + 2 + usize::from(der[at + 1])];
         let r = integer(2);
@@ -215,11 +215,11 @@ fn envelopes_and_handles() {
         ]
     };
     check_all(&app, &[Which::SignIn, Which::Tokens], &|| app.passkey(), &without(|| Hostile("handle is missing")));
-    // Where the person is known, the handle adds nothing: security keys leave it out, and Safari writes an empty one then.
+    // For a known person the handle adds nothing: security keys omit it, and Safari then writes an empty one.
     check_all(&app, &[Which::StepUp], &|| app.passkey(), &without(|| Accepted));
 }
 
-/// N36: the handle of A with the credential of B, either way round; nobody is signed in as either.
+/// N36: A's handle with B's credential, and the reverse; nobody is signed in as either.
 #[test]
 fn handle_of_one_and_credential_of_another() {
     let app = TestApp::spawn();
@@ -233,7 +233,7 @@ fn handle_of_one_and_credential_of_another() {
     app.browser().sign_in(&mut alice).expect(200);
 }
 
-/// N35: B's passkey in A's ceremonies, where A was named first. B's signature is good, B is still not A.
+/// N35: B's passkey in A's ceremonies, where A was named first. B's signature is valid, but B is not A.
 #[test]
 fn the_passkey_of_another_person() {
     let app = TestApp::spawn();
@@ -254,14 +254,14 @@ fn the_passkey_of_another_person() {
     hostile(&app, "N35 step-up", &browser.finish_sign_in(&begun, &credential), "was not offered");
 }
 
-/// A passkey that was never registered is told apart, once the answer is otherwise good, so that it can be cleared away.
+/// If the answer is otherwise valid, an unregistered passkey is reported as such, so that it can be removed.
 #[test]
 fn an_unknown_passkey_is_told_how_to_go() {
     let app = TestApp::spawn();
     for which in [Which::SignIn, Which::Tokens] {
         let strange = row("unknown", |p| p.credential_id = vec![9; 32], Named(404, "passkey_unknown"));
         check(&app, which, &|| app.passkey(), &strange);
-        // The challenge comes first: whoever cannot answer it learns nothing about what is stored.
+        // The challenge is checked first: whoever cannot answer it learns nothing about what is stored.
         let stale = row(
             "unknown, another challenge",
             |p| {

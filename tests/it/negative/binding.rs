@@ -1,4 +1,4 @@
-//! N3–N5, N43: is this second call the other half of that first one?
+//! N3–N5, N43: whether a second call belongs to that first call.
 
 use chrono::Duration;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Begun, HOSTILE, Traces, Which, burnt, hostile};
 use crate::support::{Browser, Options, TestApp, verify};
 
-/// N3: one answer each, the same or another, in both stores. (64 at once: `races`.)
+/// N3: one answer per ceremony, whether the second is the same or another, in both stores. (64 at once: `races`.)
 #[test]
 fn a_ceremony_takes_one_answer() {
     for store in ["memory", "database"] {
@@ -25,7 +25,7 @@ fn a_ceremony_takes_one_answer() {
     }
 }
 
-/// N4: the deadline counts by the server's clock, whether or not the store has dropped the entry.
+/// N4: the server's clock decides the deadline, whether or not the store has dropped the entry.
 #[test]
 fn an_answer_after_the_deadline_is_too_late() {
     for store in ["memory", "database"] {
@@ -48,8 +48,8 @@ fn an_answer_after_the_deadline_is_too_late() {
     }
 }
 
-/// N5: an answer to the challenge of another ceremony, begun by the same browser or by a stranger. The other ceremony is
-/// left alone.
+/// N5: an answer to the challenge of another ceremony, begun by the same browser or by a stranger. The other ceremony
+/// stays usable.
 #[test]
 fn the_challenge_of_another_ceremony() {
     let app = TestApp::spawn();
@@ -67,7 +67,8 @@ fn the_challenge_of_another_ceremony() {
             Which::StepUp => vec![begun.browser.begin_sign_in(&json!({ "purpose": "step-up" }))],
             Which::Tokens => vec![begun.client.begin("openid"), app.client("other").begin("openid")],
         };
-        // The answer is to the other's challenge, the id is ours; each try is on a ceremony of its own.
+        // The answer is for the other ceremony's challenge, but sent with our id; each attempt is on a ceremony of its
+        // own.
         for (index, other) in others.iter().enumerate() {
             let name = format!("N5 {which:?} {index}");
             begun.first.clone_from(other);
@@ -99,7 +100,7 @@ fn another_browser() {
             flip_pre_session(&mut browser.cookies);
         });
         refuse_from(&app, which, "no cookie at all", "belongs to another", |browser| browser.cookies.clear());
-        // A browser with a pre-session of its own, and even the victim's session.
+        // A browser with its own pre-session, and even with the victim's session.
         let mut stranger = app.browser();
         stranger.begin_sign_in(&json!({}));
         let own = stranger.cookies[0].clone();
@@ -117,7 +118,7 @@ fn flip_pre_session(cookies: &mut [(String, String)]) {
     value.push(flipped);
 }
 
-/// Begins honestly, changes the browser, and expects a refusal; then the browser is itself again, and too late.
+/// Begins honestly, changes the browser, and expects a refusal; afterwards the restored browser is too late.
 fn refuse_from(app: &TestApp, which: Which, name: &str, reason: &str, change: impl Fn(&mut Browser)) {
     let name = format!("{name} ({which:?})");
     let mut begun = Begun::new(app, which, app.passkey());
@@ -130,7 +131,8 @@ fn refuse_from(app: &TestApp, which: Which, name: &str, reason: &str, change: im
     burnt(app, &name, &mut begun, &honest, &before);
 }
 
-/// N5: what somebody signed in began is answered in their session, not in another of theirs and not in somebody else's.
+/// N5: what somebody signed in began can only be completed in their session, not in another of theirs or somebody
+/// else's.
 #[test]
 fn another_session() {
     let app = TestApp::spawn();
@@ -154,7 +156,7 @@ fn another_session() {
     hostile(&app, "another of one's own", &browser.finish_sign_in(&begun, &answer), "another session");
 }
 
-/// 32: the second call of a session's ceremony comes from our own pages.
+/// 32: the second call of a session's ceremony must come from our own pages.
 #[test]
 fn another_site() {
     let app = TestApp::spawn();
@@ -186,7 +188,7 @@ fn another_site() {
     }
 }
 
-/// N5, N43: a registration's ceremony answered as a sign-in and the reverse, each with an answer that is genuine there.
+/// N5, N43: a registration answered as a sign-in and the reverse, each with an answer that is genuine for its kind.
 #[test]
 fn the_other_kind_of_ceremony() {
     let app = TestApp::spawn();
@@ -214,7 +216,7 @@ fn the_other_kind_of_ceremony() {
         hostile(&app, &name, &request.json(&body).send(), "another kind");
         burnt(&app, &name, &mut begun, &honest, &before);
 
-        // N43: the answer of the one kind in a ceremony of the other, at its own path.
+        // N43: an answer of one kind in a ceremony of the other, at that ceremony's own path.
         let mut begun = Begun::new(&app, which, app.passkey());
         let honest = begun.answer();
         let before = Traces::of(&app);

@@ -1,4 +1,4 @@
-//! One change to a genuine passkey's message, as a value that a table can hold.
+//! Single changes to a genuine passkey's message, as values that a table can hold.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::authenticator::Authenticator;
 /// A change.
 pub type Change = Box<dyn Fn(&mut Authenticator)>;
 
-/// The text of the client data.
+/// Changes the text of the client data.
 pub fn text(change: impl Fn(String) -> String + Send + Sync + 'static) -> impl Fn(&mut Authenticator) {
     let change = Arc::new(change);
     move |passkey| {
@@ -18,12 +18,12 @@ pub fn text(change: impl Fn(String) -> String + Send + Sync + 'static) -> impl F
     }
 }
 
-/// A member added at the end of the client data.
+/// Adds a member at the end of the client data.
 pub fn added(member: &'static str) -> impl Fn(&mut Authenticator) {
     text(move |text| format!("{},{member}}}", &text[..text.len() - 1]))
 }
 
-/// The value of the challenge.
+/// Changes the value of the challenge.
 pub fn challenge(change: impl Fn(&str) -> String + Send + Sync + 'static) -> impl Fn(&mut Authenticator) {
     text(move |text| {
         let (before, rest) = text.split_once(r#""challenge":""#).unwrap();
@@ -32,7 +32,7 @@ pub fn challenge(change: impl Fn(&str) -> String + Send + Sync + 'static) -> imp
     })
 }
 
-/// The origin that the browser reports, as it stands in the JSON.
+/// Sets the origin that the browser reports, as it appears in the JSON.
 pub fn origin(origin: &'static str) -> impl Fn(&mut Authenticator) {
     move |passkey| origin.clone_into(&mut passkey.origin)
 }
@@ -61,7 +61,7 @@ bytes_hooks! {
     signature;
 }
 
-/// The finished JSON.
+/// Changes the finished JSON.
 pub fn response(change: impl Fn(&mut Value) + Send + Sync + 'static) -> impl Fn(&mut Authenticator) {
     let change = Arc::new(change);
     move |passkey| {
@@ -70,27 +70,27 @@ pub fn response(change: impl Fn(&mut Value) + Send + Sync + 'static) -> impl Fn(
     }
 }
 
-/// An outer member of the finished JSON.
+/// Sets an outer member of the finished JSON.
 pub fn outer(name: &'static str, value: Value) -> impl Fn(&mut Authenticator) {
     response(move |answer| answer[name] = value.clone())
 }
 
-/// A member of the `response` in the finished JSON.
+/// Sets a member of `response` in the finished JSON.
 pub fn inner(name: &'static str, value: Value) -> impl Fn(&mut Authenticator) {
     response(move |answer| answer["response"][name] = value.clone())
 }
 
-/// Format and statement of the attestation.
+/// Sets the format and statement of the attestation.
 pub fn attestation(format: &'static str, statement: Vec<u8>) -> impl Fn(&mut Authenticator) {
     move |passkey| passkey.attestation = (format.to_owned(), statement.clone())
 }
 
-/// Extension outputs.
+/// Sets the extension outputs.
 pub fn extensions(encoded: Vec<u8>) -> impl Fn(&mut Authenticator) {
     move |passkey| passkey.extensions = Some(encoded.clone())
 }
 
-/// A credential id of this length.
+/// Sets a credential id of this length.
 pub fn id_of(length: usize) -> impl Fn(&mut Authenticator) {
     move |passkey| {
         let mut id = passkey.credential_id.clone();

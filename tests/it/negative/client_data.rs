@@ -69,7 +69,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// N7: what a browser could name. N8: other spellings of our own origin.
+/// N7: other origins that a browser could name. N8: other spellings of our own origin.
 fn origins() -> Vec<Row> {
     vec![
         row("N7 http", origin("http://id.example"), WRONG_ORIGIN),
@@ -112,7 +112,8 @@ fn wrong_origins() {
     check_all(&app, &Which::ALL, &|| app.passkey(), &origins());
 }
 
-/// The one hostile answer that is told apart says what came and what would be right, so that a wrong setting is found.
+/// A wrong origin is the one hostile answer with its own response, which says what was received and what is allowed, so
+/// that a wrong setting can be found.
 #[test]
 fn a_wrong_origin_names_the_right_ones() {
     let app = app();

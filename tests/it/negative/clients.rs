@@ -1,4 +1,4 @@
-//! Ceremonies for clients: nothing of what was asked for at options can be changed by the second call.
+//! Ceremonies for clients: the second call cannot change what the first call requested.
 
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ pub(super) fn begin(client: &Client, result: &Value) -> Value {
     client.post(OPTIONS, &json!({ "result": result })).expect(200).json()
 }
 
-/// The second call is refused, with this reason, and the client's own comes too late.
+/// The second call is refused with this reason, and the client's own answer comes too late.
 fn refused(
     app: &TestApp,
     name: &str,
@@ -120,7 +120,7 @@ fn the_client_named_in_the_second_call_is_the_one_of_the_first() {
     let begun = begin(&own, &wanted);
     let answer = passkey.get(&begun["publicKey"]);
     own.post(VERIFY, &body(&begun, &answer, "app")).expect(200);
-    // A session is for no client.
+    // A session belongs to no client.
     HOME.clone_into(&mut passkey.origin);
     let mut browser = app.browser();
     let begun = browser.begin_sign_in(&json!({}));
@@ -149,7 +149,7 @@ fn the_second_call_comes_from_the_origin_of_the_first() {
     }
 }
 
-/// The passkey's own word on where it was used: in the RP's list and in the client's.
+/// The origin that the passkey's client data names must be in the RP's list and in the client's.
 #[test]
 fn the_answer_was_made_on_an_origin_of_the_client() {
     let app = app();
@@ -168,7 +168,7 @@ fn the_answer_was_made_on_an_origin_of_the_client() {
         assert_eq!(Traces::of(&app), Traces { refusals: before.refusals + 1, ..before }, "{other}");
         own.finish(&begun, &honest).expect_problem(410, "ceremony_expired_or_used");
     }
-    // A session of our own pages is made on our own pages, whatever else the RP id is used from.
+    // A session for our own pages is only opened on our own pages, wherever else the RP id is used.
     let mut browser = app.browser();
     for other in ["https://app.id.example", ANDROID] {
         let begun = browser.begin_sign_in(&json!({}));
@@ -182,7 +182,7 @@ fn the_answer_was_made_on_an_origin_of_the_client() {
     }
 }
 
-/// An Android app sends no `Origin`; its signing certificate stands in the client data.
+/// An Android app sends no `Origin`; its signing certificate is in the client data.
 #[test]
 fn android_apps() {
     let app = app();
@@ -200,11 +200,12 @@ fn android_apps() {
         let answer = passkey.get(&begun["publicKey"]);
         post(VERIFY, &verify(&begun, &answer)).expect_problem(403, "wrong_origin");
     }
-    // No page may speak for it.
+    // No page may act for it.
     native.post(OPTIONS, &first).expect_problem(403, "wrong_origin");
 }
 
-/// What the second call cannot say at all is not read and burns nothing; the result is that of the first call.
+/// Members that the second call does not have are refused without using the ceremony up; the first call decides the
+/// result.
 #[test]
 fn scope_audience_and_bridge_are_those_of_the_first_call() {
     let app = app();
@@ -246,7 +247,7 @@ pub(super) fn claims(token: &Value) -> Value {
     serde_json::from_slice(&decode(&json!(payload))).unwrap()
 }
 
-/// Cookies are neither read nor set, also where the browser sends them along: at our own origin.
+/// Cookies are neither read nor set, even where the browser sends them: at our own origin.
 #[test]
 fn ceremonies_for_clients_know_no_cookies() {
     let app = TestApp::spawn();
@@ -265,7 +266,7 @@ fn ceremonies_for_clients_know_no_cookies() {
         let given = post(VERIFY, &verify(&options.json(), &answer));
         assert!(options.cookies().is_empty() && given.cookies().is_empty(), "{origin:?}");
         assert_ne!(given.json()["user"]["id"], me["user"]["id"]);
-        // A new account is a new account, although somebody is signed in here.
+        // A new account is created although somebody is signed in here.
         let options = post("/v1/passkeys/registration/options", &json!({ "result": result }));
         let answer = app.passkey().create(&options.json()["publicKey"]);
         let given = post("/v1/passkeys/registration/verify", &verify(&options.json(), &answer));
@@ -276,7 +277,7 @@ fn ceremonies_for_clients_know_no_cookies() {
     assert_eq!(victim.get("/v1/session").expect(200).json(), me, "the cookie's session is as it was");
 }
 
-/// What a client may not ask for is refused at the first call, where nothing is begun yet.
+/// What a client may not request is refused at the first call, before anything is begun.
 #[test]
 fn first_calls_of_clients() {
     let app = app();
@@ -314,7 +315,7 @@ fn first_calls_of_clients() {
         ("a bridge's member for tokens", &own, tokens("app", json!({ "bridge": "legacy" })), 400, "invalid_request"),
         ("another person's id", &own, json!({ "userId": "me" }), 400, "invalid_request"),
     ];
-    // Nothing is wrong with the app's page: it forgot to say what it wants.
+    // Nothing is wrong with the app's page, except that it does not say what it wants.
     let forgot = own.post(OPTIONS, &json!({})).expect_problem(403, "csrf").json();
     assert!(forgot["detail"].as_str().is_some_and(|words| words.contains("`result` with its `clientId`")), "{forgot}");
     for (name, client, body, status, code) in &table {
@@ -328,11 +329,11 @@ fn first_calls_of_clients() {
     let mut body = tokens("app", json!({}));
     body["purpose"] = json!("add");
     own.post("/v1/passkeys/registration/options", &body).expect_problem(400, "invalid_request");
-    // Without an `Origin` nobody is told apart by it, and the answer's own origin decides.
+    // Without an `Origin`, the origin in the answer decides.
     app.request("POST", OPTIONS).json(&tokens("app", json!({}))).send().expect(200);
 }
 
-/// An access token that may manage passkeys adds them from where it began, in its own session.
+/// An access token with the right to manage passkeys adds them at the origin where it began, in its own session.
 #[test]
 fn adding_by_access_token() {
     let app = app();

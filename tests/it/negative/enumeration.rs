@@ -1,7 +1,8 @@
-//! N42, W6: asking with an e-mail address does not tell whether anybody has an account under it.
+//! N42, W6: asking with an e-mail address does not reveal whether anybody has an account with it.
 //!
-//! How long the answer takes is not measured here, because a figure from a busy machine would say nothing: both kinds take
-//! the same steps and whole beats of time (`Ceremonies::listed_for`), and `make bench ARGS=enumeration` measures it.
+//! Response times are not measured here, because a figure from a busy machine would say nothing. Both kinds take the
+//! same steps and a whole number of time slots (`Ceremonies::listed_for`), and `make bench ARGS=enumeration` measures
+//! them.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +16,10 @@ use crate::support::{Browser, Options, Reply, TestApp};
 
 const OPTIONS: &str = "/v1/passkeys/authentication/options";
 const KNOWN: &str = "alice@example.test";
-/// So many passkeys every address lists.
+/// How many passkeys every address lists.
 const LISTED: usize = 20;
 
-/// Somebody whose account has this address, unverified.
+/// A person whose account has this address, unverified.
 fn sign_up(app: &TestApp, email: &str) -> (Browser, Authenticator) {
     let (mut browser, mut passkey) = (app.browser(), app.passkey());
     let begun = browser.begin_registration(&json!({ "purpose": "sign-up", "email": email }));
@@ -36,7 +37,7 @@ fn ids(reply: &Reply) -> Vec<String> {
     listed.iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Proves an account's address, as its backend might.
+/// Verifies an account's address, as its backend might.
 fn verify(app: &TestApp, browser: &mut Browser) {
     let id = browser.get("/v1/me").expect(200).json()["id"].as_str().unwrap().to_owned();
     app.sql(&format!("UPDATE users SET email_verified_at = now() WHERE id = '{id}'"));
@@ -81,7 +82,7 @@ fn shape_but_transports(reply: &Reply) -> BTreeSet<String> {
     shape(&reply.json()).into_iter().filter(|name| !name.ends_with(".transports")).collect()
 }
 
-/// Some passkeys never told how they are reached: that alone must not tell that there is somebody.
+/// Some passkeys never reported their transports: that alone must not reveal that there is an account.
 #[test]
 fn a_passkey_without_transports_does_not_stand_out() {
     let app = TestApp::spawn();
@@ -98,12 +99,12 @@ fn a_passkey_without_transports_does_not_stand_out() {
     assert!(alike > 35, "{alike} of 50 that nobody has look the same");
 }
 
-/// The names of the headers that every answer has.
+/// The names of a response's headers.
 fn names(reply: &Reply) -> BTreeSet<String> {
     reply.headers.iter().map(|(name, _)| name.to_lowercase()).collect()
 }
 
-/// Whoever asks twice, or in capitals, or at another server, sees the same: else a change would tell real from made up.
+/// Asking twice, in capitals or at another server gives the same result: a difference would reveal which are real.
 #[test]
 fn answers_are_stable() {
     let options = Options { public_url: Some("https://id.example"), ..Options::default() };
@@ -123,7 +124,7 @@ fn answers_are_stable() {
     assert!(one.iter().all(|id| !other.contains(id)));
 }
 
-/// What is offered to nobody opens nothing, and fails as a bad signature of a real passkey does.
+/// An offered passkey that belongs to nobody opens nothing, and fails like a wrong signature of a real passkey.
 #[test]
 fn decoys_are_never_accepted_and_fail_alike() {
     let app = TestApp::spawn();
@@ -131,7 +132,7 @@ fn decoys_are_never_accepted_and_fail_alike() {
     let decoy = ids(&ask(&app, "nobody@example.test"))[0].clone();
     for (email, id) in [(KNOWN, encode(&passkey.credential_id)), ("nobody@example.test", decoy)] {
         let mut browser = app.browser();
-        // An attacker's authenticator that claims to be the listed one.
+        // An attacker's authenticator that claims the listed id.
         let mut forged = Authenticator::with_key(&app.origin, Key::es256());
         forged.credential_id = decode(&json!(id));
         for handle in [None, Some(vec![7; 16])] {
@@ -151,7 +152,8 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
-/// An answer by a decoy is verified as one by a stored passkey is, or its time would tell; and refused whatever comes of it.
+/// A decoy's answer is verified like that of a stored passkey, or its timing would reveal it, and is refused in any
+/// case.
 #[test]
 fn a_decoys_signature_is_verified_and_never_good() {
     let private = bytes("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721");
@@ -173,7 +175,7 @@ fn a_decoys_signature_is_verified_and_never_good() {
         assert_eq!((reply.status, reply.body.as_str()), (400, HOSTILE));
         last_reason(&app)
     };
-    // One of the two is what the decoy would be.
+    // One of the two is of the kind that the decoy would be.
     let reasons = [true, false].map(|synced| answered(key(), synced));
     assert!(reasons.iter().any(|reason| reason == "a decoy was answered with the key that stands in for it"));
     for synced in [true, false] {
@@ -181,7 +183,7 @@ fn a_decoys_signature_is_verified_and_never_good() {
     }
 }
 
-/// Sign-up answers the same for an address that is taken; the newcomer becomes somebody of their own.
+/// Sign-up gives the same response for an address that is taken; the newcomer gets an account of their own.
 #[test]
 fn sign_up_does_not_tell_either() {
     let app = TestApp::spawn();
@@ -203,7 +205,7 @@ fn sign_up_does_not_tell_either() {
     assert!(both.iter().all(|id| listed.contains(id)), "both claim it, so both are offered");
 }
 
-/// The verified owner is listed however many others merely claimed the address before.
+/// The verified owner is listed however many others merely claimed the address earlier.
 #[test]
 fn the_verified_owner_is_never_crowded_out() {
     let app = TestApp::spawn();
@@ -219,7 +221,8 @@ fn the_verified_owner_is_never_crowded_out() {
     assert_eq!(listed.len(), LISTED);
 }
 
-/// Whoever claims an address finds their own passkey among as many others, whether anybody else has the address or not.
+/// A person who claims an address finds their own passkey in a list of the usual length, whether or not others have the
+/// address.
 #[test]
 fn claiming_an_address_does_not_tell_either() {
     const PROVEN: &str = "proven@example.test";
@@ -237,8 +240,8 @@ fn claiming_an_address_does_not_tell_either() {
     }
 }
 
-/// Anybody may claim any address, with passkeys as many and as long as they like: the answer grows no longer for that, and each
-/// of those who claim it can sign in.
+/// Anybody may claim any address, with any number of passkeys: the response does not grow, and every claimant can sign
+/// in.
 #[test]
 fn an_address_that_many_claim_lists_as_few_as_any_other() {
     let app = TestApp::spawn();
@@ -259,7 +262,7 @@ fn an_address_that_many_claim_lists_as_few_as_any_other() {
     assert!(newest.iter().all(|id| listed.contains(&encode(id))));
 }
 
-/// The database folds some letters otherwise than we would: an address is found again as it was typed all the same.
+/// The database folds some letters differently from Rust: an address is found again as it was typed all the same.
 #[test]
 fn capitals_of_any_alphabet_are_found_again() {
     let app = TestApp::spawn();

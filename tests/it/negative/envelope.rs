@@ -1,7 +1,7 @@
 //! N11, N12, N41, N43: the request around the credential.
 //!
-//! A request that is not read (too large, of another type, no JSON of ours) names no ceremony: it burns none and leaves no
-//! event. From the ceremony's id on, whatever is wrong with the credential burns it.
+//! A request that is not read (too large, of another type, not the expected JSON) names no ceremony: it uses none up
+//! and leaves no event. Once the ceremony's id is known, any fault in the credential uses it up.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::support::{Reply, TestApp, verify};
 
 const JSON: &str = "application/json";
 
-/// A body without meaning to the server, and how it is refused.
+/// A body that is meaningless to the server, and how it is refused.
 struct Unread {
     name: &'static str,
     content_type: &'static str,
@@ -76,7 +76,7 @@ fn requests_that_are_not_read_burn_nothing() {
     }
 }
 
-/// N41: bodies are never decompressed, so no small one becomes a large one.
+/// N41: bodies are never decompressed, so a small one cannot become a large one.
 #[test]
 fn compressed_bodies_are_not_read() {
     let app = TestApp::spawn();
@@ -88,7 +88,7 @@ fn compressed_bodies_are_not_read() {
     begun.send(&honest).expect(200);
 }
 
-/// RFC 1952 with one stored block: genuine, if not smaller.
+/// RFC 1952 with one stored block: valid, though not smaller.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap();
     let mut crc = u32::MAX;
@@ -103,7 +103,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     [&header[..], &length.to_le_bytes(), &(!length).to_le_bytes(), bytes, &trailer].concat()
 }
 
-/// What serde_json would not write, or a credential that is none: hostile, and the ceremony is burnt.
+/// JSON that serde_json would not write, or something that is not a credential: hostile, and the ceremony is used up.
 #[test]
 fn credentials_as_text() {
     let app = TestApp::spawn();
@@ -142,7 +142,7 @@ fn refuse_text(app: &TestApp, name: &str, begun: &mut Begun, credential: &str, r
     super::burnt(app, name, begun, honest, &before);
 }
 
-/// What is no ceremony's id is told as one that has ended, and leaves nothing.
+/// An invalid ceremony id gets the same response as an ended ceremony, and leaves nothing behind.
 #[test]
 fn ids_of_no_ceremony() {
     let app = TestApp::spawn();

@@ -1,4 +1,4 @@
-//! R1, W5, W9, 34: what is asked of passkeys, and what an answer that falls short of it is worth.
+//! R1, W5, W9, 34: what is required of passkeys, and how an answer that falls short is treated.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ fn claims(token: &Value) -> Value {
     serde_json::from_slice(&decode(&json!(payload))).unwrap()
 }
 
-/// R1, W5: every challenge is new, every handle random and no name of the person elsewhere.
+/// R1, W5: every challenge is new, every handle random, and the person's name appears nowhere else.
 #[test]
 fn options_ask_for_what_the_policy_says() {
     let app = TestApp::spawn();
@@ -56,19 +56,19 @@ fn options_ask_for_what_the_policy_says() {
     let handle = passkey.user_handle.clone().unwrap();
     let sub: uuid::Uuid = me["id"].as_str().unwrap().parse().unwrap();
     assert_ne!(sub.as_bytes(), handle.as_slice(), "W5: the handle is not the `sub`");
-    // W7: the owner's passkeys are excluded, and shown to nobody else.
+    // W7: the owner's passkeys are excluded, and not shown to anybody else.
     let add = browser.begin_registration(&json!({ "purpose": "add" }));
     assert_eq!(decode(&add["publicKey"]["user"]["id"]), handle, "one handle for all passkeys of a person");
     let excluded = add["publicKey"]["excludeCredentials"].as_array().unwrap();
     assert_eq!(excluded.iter().map(|entry| &entry["id"]).collect::<Vec<_>>(), [&json!(encode(&passkey.credential_id))]);
 }
 
-/// The prompt never outlives its challenge, whose end is the server's clock's.
+/// The prompt never outlives its challenge, whose end is decided by the server's clock.
 #[test]
 fn the_life_of_a_challenge_is_a_setting() {
     let app = with(&[("challenges.ttl", "40s"), ("passkeys.timeout", "30s")]);
     for which in Which::ALL {
-        // The real clock counts too, hence the distance on the one side.
+        // Real time passes too, hence the margin on one side.
         for (seconds, status) in [(35, 200), (40, 410)] {
             let mut begun = Begun::new(&app, which, app.passkey());
             assert_eq!(begun.first["publicKey"]["timeout"], 30_000);
@@ -80,7 +80,7 @@ fn the_life_of_a_challenge_is_a_setting() {
     }
 }
 
-/// W9: two factors only if the person was verified in this very assertion; never by what was asked for or stored.
+/// W9: two factors only if the person was verified in this very assertion, whatever was requested or stored.
 #[test]
 fn without_user_verification_a_passkey_is_one_factor() {
     for policy in ["preferred", "discouraged"] {
@@ -110,7 +110,7 @@ fn without_user_verification_a_passkey_is_one_factor() {
     }
 }
 
-/// 34: one factor opens a session, which may look and not touch.
+/// 34: one factor opens a session that may read but not change anything.
 #[test]
 fn one_factor_may_not_change_passkeys() {
     let app = with(&[("passkeys.user_verification", "preferred")]);
@@ -134,7 +134,7 @@ fn one_factor_may_not_change_passkeys() {
     browser.call("PATCH", &path, Some(&rename)).expect(200);
 }
 
-/// A step-up is there to make a session fresh, which presence alone does not: it asks for more, whatever the policy is.
+/// A step-up makes a session fresh, which presence alone does not: it requires verification, whatever the policy is.
 #[test]
 fn a_step_up_asks_for_verification_whatever_the_policy_is() {
     for policy in ["preferred", "discouraged"] {
@@ -159,7 +159,7 @@ fn a_step_up_asks_for_verification_whatever_the_policy_is() {
     }
 }
 
-/// Where verification is required its absence can be cured, so it is told apart; but only from a good signature.
+/// Missing verification can be remedied, so where it is required it is reported, but only if the signature is valid.
 #[test]
 fn missing_user_verification_is_told_after_the_signature() {
     let app = TestApp::spawn();
@@ -172,7 +172,7 @@ fn missing_user_verification_is_told_after_the_signature() {
     }
 }
 
-/// BE and BS as the authenticator says them are kept, shown and told in tokens.
+/// BE and BS are stored, shown and put into tokens as the authenticator reports them.
 #[test]
 fn backup_flags() {
     let app = TestApp::spawn();
@@ -192,12 +192,12 @@ fn backup_flags() {
     }
 }
 
-/// An attestation that nobody vouches for changes nothing: no class, no `hwk`, no `phrh`.
+/// An attestation without a trusted root changes nothing: no class, no `hwk`, no `phrh`.
 #[test]
 fn an_unverified_model_is_a_label_only() {
     let app = TestApp::spawn();
     let (mut browser, mut passkey) = (app.browser(), Authenticator::new(&app.origin));
-    // W10: the AAGUID of a hardware key, claimed by a passkey in software.
+    // W10: the AAGUID of a hardware key, claimed by a software passkey.
     passkey.aaguid = [0x2f, 0xc0, 0x57, 0x9f, 0x81, 0x13, 0x47, 0xea, 0xb1, 0x16, 0xbb, 0x5a, 0x8d, 0xb9, 0x20, 0x2a];
     let answer = browser.sign_up(&mut passkey);
     assert_eq!((&answer["session"]["acr"], &answer["session"]["amr"]), (&json!("phr"), &json!(["pop", "user", "mfa"])));
@@ -220,7 +220,7 @@ fn sign_up_can_be_closed() {
         assert!(refused.cookies().is_empty());
         refused.expect_problem(403, "sign_up_closed");
     }
-    // Whoever has an account is not concerned.
+    // People who already have an account are not affected.
     let mut browser = closed.browser();
     browser.sign_in(&mut passkey).expect(200);
     browser.add(&mut closed.passkey()).expect(200);
@@ -240,7 +240,7 @@ fn so_many_passkeys_and_no_more() {
     browser.call("DELETE", &format!("/v1/passkeys/{newest}"), None).expect(200);
     browser.add(&mut app.passkey()).expect(200);
     assert_eq!(app.count("SELECT count(*) AS n FROM credentials"), 3);
-    // Those of an RP id that was given up sign nobody in, and take no room.
+    // Passkeys of a retired RP id sign nobody in, and do not count.
     app.sql("UPDATE credentials SET rp_id = 'old.example' WHERE id = (SELECT id FROM credentials LIMIT 1)");
     browser.add(&mut app.passkey()).expect(200);
     let full = browser.post("/v1/passkeys/registration/options", &json!({ "purpose": "add" }));

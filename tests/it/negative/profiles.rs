@@ -12,7 +12,7 @@ use crate::support::{Client, Options, Reply, TestApp, verify};
 const HOME: &str = "https://id.example";
 const APP: &str = "https://app.id.example";
 const SHOP: &str = "https://shop.test";
-/// Of the shop's relying party, and no client's.
+/// An origin of the shop's relying party that belongs to no client.
 const NOBODYS: &str = "https://www.shop.test";
 /// A website of another domain that shares the shop's passkeys.
 const RELATED: &str = "https://shop.example";
@@ -52,7 +52,7 @@ fn at(app: &TestApp, origin: &str) -> Client {
     client
 }
 
-/// Signs up for tokens of the client `both` from an origin.
+/// Signs up for tokens of the client `both` at an origin.
 fn sign_up(app: &TestApp, origin: &str) -> Authenticator {
     let (client, mut passkey) = (at(app, origin), Authenticator::synchronised(origin));
     let result = json!({ "kind": "tokens", "clientId": "both", "scope": "openid" });
@@ -71,12 +71,12 @@ fn the_origin_chooses_the_relying_party() {
         let mut passkey = sign_up(&app, origin);
         at(&app, origin).sign_in(&mut passkey, "openid").expect(200);
     }
-    // Asking for the other by name does not help a page: its origin decides.
+    // Naming the other relying party does not help a page: its origin decides.
     let result = json!({ "kind": "tokens", "clientId": "both", "scope": "openid" });
     let body = json!({ "result": result, "relyingParty": "main" });
     let begun = at(&app, SHOP).post("/v1/passkeys/authentication/options", &body).expect(200).json();
     assert_eq!(begun["publicKey"]["rpId"], "shop.test");
-    // Without an origin: by name, else by client, else the default.
+    // Without an origin: by name, otherwise by client, otherwise the default.
     for (client, named, rp_id) in
         [("both", None, "id.example"), ("both", Some("shop"), "shop.test"), ("shop", None, "shop.test")]
     {
@@ -89,7 +89,7 @@ fn the_origin_chooses_the_relying_party() {
     unknown.expect_problem(400, "invalid_request");
 }
 
-/// An app adds a passkey for the relying party, and from the origins, that its sign-ins are for.
+/// An app adds a passkey for the relying party, and at the origins, that its sign-ins use.
 #[test]
 fn an_app_adds_passkeys_for_its_own_relying_party() {
     let app = app();
@@ -120,7 +120,7 @@ fn an_app_adds_passkeys_for_its_own_relying_party() {
     for origin in [NOBODYS, APP, HOME, "https://evil.example", "null"] {
         asks(Some(origin), None).expect_problem(403, "wrong_origin");
     }
-    // A native app has no `Origin`; what its passkey signs has one.
+    // A native app has no `Origin`, but its passkey's client data has one.
     let finish = |origin: &str| {
         let begun = asks(None, None).expect(200).json();
         let answer = Authenticator::synchronised(origin).create(&begun["publicKey"]);
@@ -134,7 +134,7 @@ fn an_app_adds_passkeys_for_its_own_relying_party() {
     assert_eq!(finish(SHOP).expect(200).json()["passkey"]["rpId"], "shop.test");
 }
 
-/// By cookie a passkey is added for our own pages, whatever the page asks for and whichever header it leaves out.
+/// With a cookie, a passkey is added for our own pages, whatever the page asks for and whichever header it omits.
 #[test]
 fn our_own_pages_add_passkeys_for_their_own_relying_party() {
     let app = app();
@@ -146,7 +146,7 @@ fn our_own_pages_add_passkeys_for_their_own_relying_party() {
     }
 }
 
-/// The preflight goes by what a browser says of its page, never by what anybody says of the way to us.
+/// The check depends on what the browser says about its page, never on what anybody says about the way to us.
 #[test]
 fn the_preflight_believes_no_proxy() {
     let ask = |app: &TestApp, headers: &[(&str, &str)]| {
@@ -168,7 +168,7 @@ fn the_preflight_believes_no_proxy() {
         let told = ask(&behind_a_proxy, &[stranger, said]);
         assert_eq!((&told["ok"], &told["origin"]), (&json!(false), &json!("https://evil.example")), "{said:?}");
     }
-    // On one's own machine another name is told apart: passkeys work at the public one only.
+    // On a local machine another host name is detected: passkeys work only at the public one.
     let local = TestApp::spawn();
     let own = local.origin.trim_start_matches("http://");
     for (host, ok) in [(own, true), (local.url.trim_start_matches("http://"), false), ("upstream:9000", true)] {
@@ -186,15 +186,15 @@ fn a_passkey_of_one_is_unknown_to_the_other() {
     for (passkey, own, other, other_id) in [(&mut main, APP, SHOP, "shop.test"), (&mut shop, SHOP, APP, "id.example")] {
         let client = at(&app, other);
         let before = Traces::of(&app);
-        // A browser at the other origin would not even offer it; software may.
+        // A browser at the other origin would not even offer it, but other software may.
         other.clone_into(&mut passkey.origin);
         let told = client.sign_in(passkey, "openid").expect_problem(404, "passkey_unknown").json();
         let signal = json!({ "rpId": other_id, "credentialId": encode(&passkey.credential_id) });
         assert_eq!(told["signalUnknown"], signal);
-        // N14: made for its own RP id, sent to the other.
+        // N14: created for its own RP id, sent to the other.
         passkey.rp_id = Some(if other == SHOP { "id.example" } else { "shop.test" }.to_owned());
         hostile(&app, "N14", &client.sign_in(passkey, "openid"), "another RP id");
-        // N7: made on its own origin, sent to the other.
+        // N7: created at its own origin, sent to the other.
         passkey.rp_id = None;
         own.clone_into(&mut passkey.origin);
         client.sign_in(passkey, "openid").expect_problem(403, "wrong_origin");
@@ -203,7 +203,7 @@ fn a_passkey_of_one_is_unknown_to_the_other() {
     }
 }
 
-/// The same credential id under two RP ids is two passkeys; within one it is one.
+/// The same credential id under two RP ids is two passkeys; under one RP id it is one.
 #[test]
 fn credential_ids_are_unique_within_an_rp_id() {
     let app = app();
@@ -221,7 +221,7 @@ fn credential_ids_are_unique_within_an_rp_id() {
     assert_eq!(app.count("SELECT count(*) AS n FROM credential_index"), 2);
 }
 
-/// An address has passkeys here and none there: there it looks like an unknown one.
+/// An address with passkeys here and none there looks like an unknown address there.
 #[test]
 fn decoys_are_per_rp_id() {
     let app = app();
@@ -249,7 +249,7 @@ fn a_passkey_is_made_and_used_at_a_related_origin() {
         used.clone_into(&mut passkey.origin);
         at(&app, used).sign_in(&mut passkey, "openid").expect(200);
     }
-    // What was begun at one is ended there, and the passkey's own word counts.
+    // What was begun at one origin must be completed there, and the origin in the client data counts.
     let mut passkey = sign_up(&app, SHOP);
     RELATED.clone_into(&mut passkey.origin);
     let (begun, before) = (at(&app, SHOP).begin("openid"), Traces::of(&app));
@@ -258,7 +258,7 @@ fn a_passkey_is_made_and_used_at_a_related_origin() {
     "https://other.example".clone_into(&mut passkey.origin);
     at(&app, RELATED).sign_in(&mut passkey, "openid").expect_problem(403, "wrong_origin");
     assert_eq!(Traces::of(&app), Traces { refusals: before.refusals + 2, ..before });
-    // The relying party's related origin is no client's by that.
+    // A related origin of the relying party does not thereby belong to a client.
     let body = json!({ "result": { "kind": "tokens", "clientId": "both" } });
     for origin in ["https://www.shop.example", "https://other.example", "http://shop.example"] {
         let reply = at(&app, origin).post("/v1/passkeys/authentication/options", &body);
@@ -295,7 +295,7 @@ fn each_domain_publishes_its_own_related_origins() {
     }
 }
 
-/// W12: the document about related origins is the list that origins are checked by.
+/// W12: the document about related origins is the list that origins are checked against.
 #[test]
 fn related_origins_are_the_accepted_ones() {
     let app = app();
@@ -313,7 +313,7 @@ fn related_origins_are_the_accepted_ones() {
     );
 }
 
-/// W14: a start that would leave passkeys without their RP id does not happen.
+/// W14: the server does not start if that would leave passkeys without their RP id.
 #[test]
 fn another_rp_id_does_not_start() {
     let app = app();

@@ -1,4 +1,4 @@
-//! N14–N17, N22–N34, N44: what a new authenticator may not say, at sign-up and when a passkey is added.
+//! N14–N17, N22–N34, N44: what a new authenticator must not say, at sign-up and when a passkey is added.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn genuine() {
     ]);
 }
 
-/// N44: the members that repeat the attestation object are not read; what is stored is what the object says.
+/// N44: the members that repeat the attestation object are not read; what the object says is stored.
 #[test]
 fn members_that_contradict_the_object_are_not_read() {
     let app = TestApp::spawn();
@@ -85,7 +85,7 @@ fn authenticator_data() {
     ]);
 }
 
-/// The length field of the credential id, which does not change with the id.
+/// Sets the length field of the credential id, which does not change with the id.
 fn announced(length: u16) -> impl Fn(&mut Authenticator) {
     auth_data(move |mut data| {
         data[53..55].copy_from_slice(&length.to_be_bytes());
@@ -134,7 +134,7 @@ fn keys() {
 fn attestation_objects() {
     let length = |length: u64| {
         attestation_object(move |object| {
-            // Everything before the byte string of `authData`, then a string that announces too much.
+            // Everything before the byte string of `authData`, then a string that announces too great a length.
             let at = object.windows(8).position(|window| window == b"authData").unwrap() + 8;
             [&object[..at], &[0x5b], &length.to_be_bytes(), &object[at + 2..]].concat()
         })
@@ -181,8 +181,8 @@ fn attestation_objects() {
     ]);
 }
 
-/// N26, a sample of what `tests/it/strict` walks whole: no truncation is accepted, no flipped bit does harm. Under `none`
-/// a bit of AAGUID, counter, id or key is not signed, so some are accepted as what they then say.
+/// N26, a sample of what `tests/it/strict` tests completely: no truncation is accepted, and no flipped bit does harm.
+/// Under `none` a bit of AAGUID, counter, id or key is not signed, so some are accepted with their new meaning.
 #[test]
 fn truncations_and_flipped_bits() {
     let app = TestApp::spawn();
@@ -192,7 +192,8 @@ fn truncations_and_flipped_bits() {
         let cut = move |object: Vec<u8>| object[..length].to_vec();
         refused_without_trace(&app, &format!("{length} bytes"), attestation_object(cut));
     }
-    // The first 48 bytes are the map's head, `fmt`, `attStmt`, the name `authData` and the RP id hash's beginning.
+    // The first 48 bytes are the map's header, `fmt`, `attStmt`, the name `authData` and the beginning of the RP id
+    // hash.
     for bit in (0..48 * 8).step_by(11) {
         let flip = move |mut object: Vec<u8>| {
             object[bit / 8] ^= 1 << (bit % 8);
@@ -240,7 +241,7 @@ fn envelopes() {
     ]);
 }
 
-/// N37: nobody takes over a passkey by registering its id and public key, which no secret, as their own.
+/// N37: nobody takes over a passkey by registering its id and public key, neither of which is secret.
 #[test]
 fn a_registered_passkey_is_never_replaced() {
     let app = TestApp::spawn();
@@ -256,7 +257,7 @@ fn a_registered_passkey_is_never_replaced() {
         };
         super::check(&app, which, &|| app.passkey(), &row("N37", take, Named(409, "credential_exists")));
     }
-    // The owner's own second registration is told the same.
+    // The owner's own second registration gets the same response.
     let mut browser = app.browser();
     browser.sign_in(&mut victims).expect(200);
     let handle = victims.user_handle.clone();

@@ -7,7 +7,7 @@ use super::{Begun, HOSTILE, Traces, Which, changes, hostile};
 use crate::authenticator::Authenticator;
 use crate::support::{Browser, Options, Reply, TestApp};
 
-/// The ids of somebody's passkeys, oldest first.
+/// The ids of a person's passkeys, oldest first.
 fn passkeys(browser: &mut Browser) -> Vec<String> {
     let listed = browser.get("/v1/passkeys").expect(200).json();
     listed["passkeys"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
@@ -28,7 +28,7 @@ fn is_live(browser: &Browser, value: &str) -> bool {
     !other.get("/v1/session").expect(200).json()["session"].is_null()
 }
 
-/// 31: the cookie changes whenever somebody proves who they are, and what it was before opens nothing.
+/// 31: the cookie changes whenever the person proves who they are, and its previous value opens nothing.
 #[test]
 fn cookies_change_at_every_proof() {
     let app = TestApp::spawn();
@@ -50,7 +50,7 @@ fn cookies_change_at_every_proof() {
     assert!(!is_live(&signed_in, &last), "after signing out");
 }
 
-/// 31: a planted cookie is never the one that a sign-in opens, whether it is made up or the attacker's own.
+/// 31: a sign-in never opens a planted cookie, whether it is made up or the attacker's own.
 #[test]
 fn planted_cookies() {
     let app = TestApp::spawn();
@@ -70,7 +70,7 @@ fn planted_cookies() {
     }
 }
 
-/// 32: on https only the cookie that a neighbouring host cannot plant is read.
+/// 32: over https only the cookie that a neighbouring host cannot plant is read.
 #[test]
 fn only_the_guarded_cookie_counts() {
     let app = TestApp::with(&Options { public_url: Some("https://id.example"), ..Options::default() });
@@ -84,7 +84,7 @@ fn only_the_guarded_cookie_counts() {
     app.request("GET", "/v1/passkeys").header("Cookie", &format!("__Host-passmint={value}")).send().expect(200);
 }
 
-/// 32: nothing is changed, and no session begun, by a request that comes from elsewhere.
+/// 32: a request from elsewhere changes nothing and begins no session.
 #[test]
 fn another_site_changes_nothing() {
     let app = TestApp::spawn();
@@ -122,7 +122,7 @@ fn another_site_changes_nothing() {
     assert_eq!(app.events("passkey.renamed") + app.events("passkey.removed"), 0);
 }
 
-/// Everything sensitive, with whether it is refused as too old.
+/// Everything sensitive, to see whether it is refused as too old.
 fn sensitive(browser: &mut Browser, id: &str) -> Vec<Reply> {
     vec![
         browser.post("/v1/passkeys/registration/options", &json!({ "purpose": "add" })),
@@ -131,7 +131,8 @@ fn sensitive(browser: &mut Browser, id: &str) -> Vec<Reply> {
     ]
 }
 
-/// W8, 47: five minutes after the proof it must be given again, in this session: another one's proof does not count.
+/// W8, 47: five minutes after the proof, a new one is required in this session; a proof in another session does not
+/// count.
 #[test]
 fn changes_want_a_fresh_proof() {
     let app = TestApp::spawn();
@@ -161,7 +162,7 @@ fn changes_want_a_fresh_proof() {
     }
 }
 
-/// The proof is asked for at the first call; the ceremony then has its own deadline.
+/// The proof is required at the first call; the ceremony then has its own deadline.
 #[test]
 fn an_add_begun_in_time_may_end_later() {
     let app = TestApp::spawn();
@@ -173,7 +174,7 @@ fn an_add_begun_in_time_may_end_later() {
     browser.finish_registration(&begun, &answer).expect(200);
 }
 
-/// W7: somebody else's passkey is not there, exactly as one that never was.
+/// W7: somebody else's passkey looks exactly like one that never existed.
 #[test]
 fn passkeys_of_others_are_not_there() {
     let app = TestApp::spawn();
@@ -194,7 +195,7 @@ fn passkeys_of_others_are_not_there() {
     app.request("GET", "/v1/passkeys").send().expect_problem(401, "not_signed_in");
 }
 
-/// W8: the last way in stays; a suspended passkey is none, and none is one of an RP id that was given up.
+/// W8: the last way in stays; suspended passkeys and those of a retired RP id do not count as one.
 #[test]
 fn the_last_passkey_stays() {
     let app = TestApp::spawn();
@@ -223,7 +224,7 @@ fn the_account_changes_between_the_two_calls() {
     const SUSPEND: &str = "UPDATE credentials SET suspended_at = now()";
     const REVOKE: &str = "UPDATE sessions SET revoked_at = now()";
     let refused = |which: Which, change: &str| match (which, change) {
-        // Told only after proof of the passkey.
+        // Reported only after proof of the passkey.
         (Which::SignIn | Which::Tokens, DISABLE) | (_, SUSPEND) => (403, "sign_in_refused"),
         (Which::SignIn | Which::Tokens, DELETE | GONE) => (404, "passkey_unknown"),
         _ => (400, "verification_failed"),
@@ -236,8 +237,8 @@ fn the_account_changes_between_the_two_calls() {
             app.sql(change);
             let before = Traces::of(&app);
             let reply = begun.send(&answer);
-            // A sign-in that begins does not know its person yet, nor a session of theirs, and a passkey still theirs is
-            // still a proof. Adding does not use the passkey that is deleted or suspended.
+            // A sign-in knows neither its person nor their sessions when it begins, and a passkey that is still theirs
+            // is still a proof. Adding does not use the passkey that is deleted or suspended.
             let harmless = match which {
                 Which::Add => [DELETE, SUSPEND].contains(&change),
                 Which::StepUp => change == EPOCH,
@@ -262,7 +263,7 @@ fn the_account_changes_between_the_two_calls() {
     }
 }
 
-/// 38: a session of somebody disabled meanwhile opens nothing.
+/// 38: the session of a person who has been disabled in the meantime opens nothing.
 #[test]
 fn sessions_of_the_disabled_are_dead() {
     let app = TestApp::spawn();
@@ -275,7 +276,7 @@ fn sessions_of_the_disabled_are_dead() {
     app.browser().sign_in(&mut passkey).expect(200);
 }
 
-/// Who has proven a passkey is told why they are refused all the same; who has not is told nothing.
+/// Whoever has proven a passkey is told why they are refused; anybody else is told nothing.
 #[test]
 fn a_refusal_after_proof_says_why() {
     const DISABLE: &str = "UPDATE users SET status = 'disabled', epoch = epoch + 1";
@@ -300,7 +301,7 @@ fn a_refusal_after_proof_says_why() {
     }
 }
 
-/// W11: a passkey whose counter went back signs nobody in until its owner, proven by another one, says so.
+/// W11: a passkey whose counter went back signs nobody in until its owner, signed in with another one, resumes it.
 #[test]
 fn a_suspended_passkey_is_resumed_by_another_one() {
     let app = TestApp::spawn();
@@ -312,7 +313,7 @@ fn a_suspended_passkey_is_resumed_by_another_one() {
     bound.counter = 3;
     hostile(&app, "a copy", &app.browser().sign_in(&mut bound), "the counter did not rise");
     assert_eq!(app.events("passkey.clone_suspected"), 1);
-    // The true one, with a higher counter, is no better now; nor is it in a step-up.
+    // The genuine passkey, with a higher counter, is refused as well, also in a step-up.
     bound.counter = 20;
     app.browser().sign_in(&mut bound).expect_problem(403, "sign_in_refused");
     app.client("web").sign_in(&mut bound, "openid").expect_problem(403, "sign_in_refused");
@@ -333,7 +334,8 @@ fn a_suspended_passkey_is_resumed_by_another_one() {
     assert_eq!(app.events("passkey.resumed"), 1);
 }
 
-/// A session that the suspended passkey opened is held by whoever holds the copy: it may not dig itself in.
+/// Whoever has the copy may hold a session that the suspended passkey opened, and must not be able to make changes with
+/// it.
 #[test]
 fn sessions_of_a_suspended_passkey_change_nothing() {
     let app = TestApp::spawn();
@@ -349,7 +351,8 @@ fn sessions_of_a_suspended_passkey_change_nothing() {
     }
 }
 
-/// W11: so may an access token of that session not, which is older than its last sign-in, nor what was begun in it before.
+/// W11: neither may an access token of that session, which is older than its last sign-in, nor what was begun in it
+/// earlier.
 #[test]
 fn tokens_and_additions_of_a_suspended_passkey_change_nothing() {
     let app = TestApp::spawn();
@@ -359,7 +362,7 @@ fn tokens_and_additions_of_a_suspended_passkey_change_nothing() {
     browser.add(&mut app.passkey()).expect(200);
     let ids = passkeys(&mut browser);
     let tokens = app.client("web").sign_in(&mut bound, "openid passkeys").expect(200).json();
-    // Whoever holds the copy proved it once more, and the token is of the time before.
+    // The holder of the copy signed in once more; the token is older.
     app.advance(Duration::seconds(10));
     let now = app.clock.now();
     app.sql(&format!("UPDATE sessions SET auth_time = '{now}', verified_at = '{now}' WHERE client_id = 'web'"));
@@ -386,7 +389,7 @@ fn tokens_and_additions_of_a_suspended_passkey_change_nothing() {
     assert_eq!(passkeys(&mut browser), ids);
 }
 
-/// W11: whoever resumes a passkey proved themselves with another one, and an old token does not say with which.
+/// W11: resuming a passkey requires a proof with another one, and an old token does not say which one was used.
 #[test]
 fn a_token_that_is_older_than_its_session_resumes_nothing() {
     let app = TestApp::spawn();

@@ -1,4 +1,4 @@
-//! The passkey grant: the same function as verify, where the client authenticates.
+//! The passkey grant: the same as verify, at the endpoint where the client authenticates.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::support::{API_SECRET, TestApp};
 
 const PASSKEY_GRANT: &str = "urn:passmint:params:oauth:grant-type:passkey";
 
-/// A client with a secret must show it: its ceremonies end at the token endpoint only.
+/// A client with a secret must present it: its ceremonies can only be completed at the token endpoint.
 #[test]
 fn confidential_clients_end_at_the_token_endpoint() {
     let app = TestApp::spawn();
@@ -22,20 +22,20 @@ fn confidential_clients_end_at_the_token_endpoint() {
         let request = app.request("POST", "/oauth/token").form(&form);
         if secret.is_empty() { request.send() } else { request.basic(client, secret).send() }
     };
-    // At verify: refused and burnt, even for the client itself.
+    // At verify: refused and used up, even for the client itself.
     let begun = api.begin("openid");
     let answer = passkey.get(&begun["publicKey"]);
     let before = Traces::of(&app);
     api.finish(&begun, &answer).expect_problem(400, "unauthorized_client");
     assert_eq!(Traces::of(&app), Traces { refusals: before.refusals + 1, ..before });
     token("api", API_SECRET, &begun, &answer).expect_oauth(400, "invalid_grant");
-    // By another client: refused and burnt.
+    // By another client: refused and used up.
     let begun = api.begin("openid");
     let answer = passkey.get(&begun["publicKey"]);
     token("web", "", &begun, &answer).expect_oauth(400, "invalid_grant");
     assert!(last_reason(&app).contains("another client"));
     token("api", API_SECRET, &begun, &answer).expect_oauth(400, "invalid_grant");
-    // Without its secret, or with a wrong one: it is not the client, so nothing of its is touched.
+    // Without its secret, or with a wrong one, the caller is not the client, so nothing of the client's is touched.
     let begun = api.begin("openid");
     let answer = passkey.get(&begun["publicKey"]);
     token("api", "", &begun, &answer).expect_oauth(401, "invalid_client");
@@ -47,7 +47,8 @@ fn confidential_clients_end_at_the_token_endpoint() {
     token("api", API_SECRET, &begun, &answer).expect_oauth(400, "invalid_grant");
 }
 
-/// The token endpoint's own form of the one answer to everything hostile, and what is told apart, each burnt.
+/// The token endpoint's form of the response to everything hostile, and of the named refusals; each uses the ceremony
+/// up.
 #[test]
 fn hostile_answers_at_the_token_endpoint() {
     const ALIKE: &str = r#"{"error":"invalid_grant","error_description":"The passkey could not be verified."}"#;
@@ -84,7 +85,7 @@ fn hostile_answers_at_the_token_endpoint() {
     }
 }
 
-/// The token endpoint gives tokens; a ceremony for something else is refused there before anything is written.
+/// The token endpoint issues tokens; a ceremony for something else is refused there before anything is written.
 #[test]
 fn the_token_endpoint_ends_ceremonies_for_tokens_only() {
     let app = app();

@@ -1,4 +1,4 @@
-//! What is answered beside the routes: other addresses, other methods, links.
+//! What is answered outside the routes: other paths, other methods, links.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::policy::assert_policy;
 use super::{Caller, Cast, MORE, outcome, plain};
 use crate::support::{Options, Reply, Request, TestApp};
 
-/// An error in the form of its place: at `/oauth/` that of RFC 6749 §5.2, else a problem document.
+/// An error in the form of its place: under `/oauth/` that of RFC 6749 §5.2, otherwise a problem document.
 #[track_caller]
 fn told(reply: Reply, path: &str, status: u16, code: &str) -> Reply {
     if path.starts_with("/oauth/") {
@@ -90,7 +90,7 @@ fn a_wrong_method_is_told_the_right_ones() {
 fn head_answers_as_get_does_without_the_body() {
     let app = TestApp::with(&Options { config: MORE, ..Options::default() });
     let cast = Cast::new(&app);
-    // Different in every answer: the time, the request's id, and a page's nonce and cookies.
+    // Different in every response: the time, the request's id, and a page's nonce and cookies.
     let lasting = |reply: &Reply| -> BTreeSet<(String, String)> {
         let varies = ["date", "x-request-id", "content-security-policy", "set-cookie"];
         let value = |name: &str, value: &str| if varies.contains(&name) { String::new() } else { value.to_owned() };

@@ -1,7 +1,8 @@
-//! Every route by every kind of caller, and the headers of every answer.
+//! Every route by every kind of caller, and the headers of every response.
 //!
-//! [`ROWS`] says for each route what each caller gets; the walk fails for a route without a row, so a new route needs one.
-//! Where [`by_kind`] decides (a stranger at somebody's own page, an access token at a browser's route), a row writes `-`.
+//! [`ROWS`] says for each route what each caller gets; the test fails for a route without a row, so a new route needs
+//! one. Where [`by_kind`] decides (a stranger at a person's own page, an access token at a browser's route), a row has
+//! `-`.
 
 mod beside;
 pub mod policy;
@@ -29,7 +30,7 @@ grants = ["client_credentials"]
 scopes = ["transactions"]
 "#;
 
-/// What is sent along.
+/// What the request contains.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Sent {
     Nothing,
@@ -50,7 +51,7 @@ struct Row {
     bearer: &'static str,
     /// A signed-in browser, about its own things.
     person: &'static str,
-    /// The same about somebody else's thing; empty where nobody owns anything.
+    /// The same for somebody else's thing; empty where things have no owner.
     foreign: &'static str,
 }
 
@@ -224,13 +225,13 @@ enum Caller {
 
 /// What the kind of a route alone decides.
 fn by_kind(access: Access, caller: Caller, path: &str) -> Option<String> {
-    // A form that was posted leads back to its page.
+    // A posted form leads back to its page.
     let mut above = std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above));
     let page = above.find(|path| is_page(path)).unwrap_or_default();
     let to_sign_in =
         || format!("303 /?next={}", url::form_urlencoded::byte_serialize(page.as_bytes()).collect::<String>());
     match (access, caller) {
-        // A cookie is no credential in administration: a page of another site could send it along.
+        // A cookie does not count in administration: a page of another site could make the browser send it.
         (Access::SignedIn | Access::Browser | Access::Admin | Access::Backend, Caller::Stranger)
         | (Access::Admin | Access::Backend, Caller::Person) => Some("401 not_signed_in".to_owned()),
         (Access::Browser, Caller::Narrow | Caller::Bearer) => Some("403 forbidden".to_owned()),
@@ -247,7 +248,7 @@ fn row_of(method: &str, path: &str) -> &'static Row {
     ROWS.iter().find(|row| row.route == name).unwrap_or_else(|| panic!("{name} is new: give it a row in ROWS"))
 }
 
-/// What an answer is, in the words of [`Row`].
+/// The outcome of a response, in the notation of [`Row`].
 fn outcome(reply: &Reply) -> String {
     let status = reply.status;
     let of_type = reply.header("content-type").unwrap_or_default();
@@ -264,7 +265,7 @@ fn outcome(reply: &Reply) -> String {
     }
 }
 
-/// One person with every credential there is, and another whose things are not theirs.
+/// One person with every kind of credential, and another person's things.
 struct Cast {
     person: Browser,
     csrf: String,
@@ -298,7 +299,7 @@ impl Cast {
         }
     }
 
-    /// A path with its places filled by this person's things, or by somebody else's.
+    /// A path with its placeholders filled with this person's things, or with somebody else's.
     fn path(&self, pattern: &str, own: bool) -> String {
         let (passkey, session) =
             if own { (&self.passkey_id, &self.session_id) } else { (&self.foreign_passkey, &self.foreign_session) };
@@ -333,14 +334,14 @@ impl Cast {
     }
 }
 
-/// A path with anything in its places.
+/// A path with arbitrary placeholders.
 fn plain(pattern: &str) -> String {
     ["{id}", "{name}", "{handle}", "{client}", "{session}", "{passkey}"]
         .iter()
         .fold(pattern.to_owned(), |path, place| path.replace(place, "x"))
 }
 
-/// RFC 9110 §8.8.3, §12.5.3: packed bytes have a tag of their own, and caches keep both apart.
+/// RFC 9110 §8.8.3, §12.5.3: compressed bytes have their own tag, and caches keep the two apart.
 #[test]
 fn a_file_of_the_pages_is_packed_for_whoever_unpacks_it() {
     let app = TestApp::spawn();
@@ -367,7 +368,7 @@ fn session_of(browser: &mut Browser) -> String {
     browser.get("/v1/session").expect(200).json()["session"]["id"].as_str().expect("an id").to_owned()
 }
 
-/// The synchroniser token that a person's pages carry.
+/// The synchroniser token in a person's pages.
 pub fn csrf_of(browser: &mut Browser) -> String {
     let page = browser.get("/account/sessions").expect(200).body;
     let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("the page has a form");
@@ -412,7 +413,7 @@ fn every_route_gives_every_caller_what_its_row_says() {
     assert!(stale.is_empty(), "rows of routes that are gone: {stale:?}");
 }
 
-/// The routes that are for somebody, with paths of this person's things.
+/// The routes that require an identity, with paths of this person's things.
 fn for_somebody(cast: &Cast) -> impl Iterator<Item = (&'static Route, String)> {
     let open = [Access::Public, Access::Page, Access::Client, Access::ConfidentialClient];
     let closed = ROUTES.iter().filter(move |route| !open.contains(&route.access));
@@ -426,7 +427,7 @@ fn stays_closed(reply: &Reply, route: &Route, with: &str) {
     assert!(refused, "{} {} with {with}: {} {}", route.method, route.path, reply.status, reply.body);
 }
 
-/// Check 3.3: who somebody is comes from a session or token alone, whatever else names them.
+/// Check 3.3: only a session or a token says who somebody is, whatever else names them.
 #[test]
 fn no_field_and_no_header_stands_in_for_a_session() {
     let app = TestApp::with(&Options { config: MORE, ..Options::default() });
@@ -457,7 +458,7 @@ fn no_field_and_no_header_stands_in_for_a_session() {
     assert!(nobody.json()["session"].is_null(), "{}", nobody.body);
 }
 
-/// Check 3.4: what cannot be read proves nothing and skips nothing: it is refused, or as if it were not there.
+/// Check 3.4: a header that cannot be read proves nothing and skips nothing: it is refused or ignored.
 #[test]
 fn headers_that_cannot_be_read_open_nothing() {
     let settings = [("trusted_proxies", "127.0.0.1")];
@@ -484,7 +485,7 @@ fn headers_that_cannot_be_read_open_nothing() {
     }
 }
 
-/// RFC 6749 §2.3, RFC 7662 §2.1: each kind of client at the routes that are for clients.
+/// RFC 6749 §2.3, RFC 7662 §2.1: each kind of client at the routes for clients.
 #[test]
 fn client_routes_take_the_right_kind_of_client_only() {
     let app = TestApp::spawn();

@@ -1,4 +1,4 @@
-//! The headers that every answer has.
+//! The headers that every response has.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::Sent::{Form, Json, Nothing};
 use super::{Caller, Cast, MORE, asset, outcome, row_of};
 use crate::support::{Options, Reply, Request, TestApp};
 
-/// Every answer of one server, by route, in every class of status that a route can give.
+/// Every response of one server, by route, in every class of status that a route can give.
 #[test]
 fn the_header_policy_holds_for_every_class_of_status() {
     let app = TestApp::with(&Options { config: MORE, ..Options::default() });
@@ -25,16 +25,16 @@ fn the_header_policy_holds_for_every_class_of_status() {
         let path = cast.path(route.path, true);
         let of_type = match row.send {
             Nothing => continue,
-            // Who may not ask is told so before the body is looked at.
+            // Callers without the right are refused before the body is read.
             _ if matches!(route.access, Access::Admin | Access::Backend)
                 || route.path.starts_with("/oauth/register") =>
             {
                 continue;
             }
             Json(_) => "application/json",
-            // This button takes no fields, so nothing of it is read.
+            // This button has no fields, so nothing is read.
             Form(_) if route.path == "/.passmint/sign-out" => continue,
-            // Whatever can be read of the form goes round by an address of ours.
+            // Whatever can be read of the form is redirected to a URL of ours.
             Form(_) if route.path == "/oauth/logout" => continue,
             Form(_) => "application/x-www-form-urlencoded",
         };
@@ -44,7 +44,7 @@ fn the_header_policy_holds_for_every_class_of_status() {
         check(person().body("multipart/form-data; boundary=x", b"--x--".to_vec()).send(), &path, &[415]);
         check(person().body("", b"{}".to_vec()).send(), &path, &[415]);
         if matches!(route.access, Access::Page | Access::OwnPage) {
-            // Somebody is looking at it.
+            // A person is looking at it.
             for (reply, status) in [
                 (person().body(of_type, vec![b'a'; 32 * 1024 + 1]).send(), 413),
                 (person().body("text/plain", b"{}".to_vec()).send(), 415),
@@ -53,7 +53,7 @@ fn the_header_policy_holds_for_every_class_of_status() {
                 assert_eq!(outcome(&reply), format!("{status} page"), "{path}: {}", reply.body);
             }
         }
-        // This form needs none of its fields.
+        // This form does not need any of its fields.
         let garbage: &[u16] = if route.path == "/signin/passkey" { &[200] } else { &[400, 401, 403, 422] };
         check(person().body(of_type, b"\xff\x00=&{".to_vec()).send(), &path, garbage);
     }
@@ -109,7 +109,7 @@ fn the_administration_listener_keeps_the_same_policy() {
         ("/docs", 200),
         ("/docs/nothing", 404),
         ("/nothing", 404),
-        // What the public listener serves is not here, and is not said to be.
+        // What the public listener serves does not exist here, and is not mentioned.
         ("/v1/session", 404),
         ("/", 404),
     ] {
@@ -119,7 +119,7 @@ fn the_administration_listener_keeps_the_same_policy() {
     }
 }
 
-/// CSP level 3: a nonce that can be guessed, or that comes twice, lets an injected script run.
+/// CSP level 3: a nonce that can be guessed, or that is used twice, lets an injected script run.
 #[test]
 fn a_nonce_is_used_once_and_nothing_runs_without_it() {
     let app = TestApp::spawn();
@@ -139,7 +139,7 @@ fn a_nonce_is_used_once_and_nothing_runs_without_it() {
         let nonce = nonce_of(&page);
         for opening in page.body.split('<').filter(|tag| tag.starts_with("script") || tag.starts_with("style")) {
             let tag = opening.split('>').next().unwrap_or_default();
-            // A block of data is not run.
+            // A data block is not executed.
             let data = tag.contains("type=\"application/json\"");
             assert!(data || tag.contains(&format!("nonce=\"{nonce}\"")), "<{tag}>");
         }
@@ -158,7 +158,7 @@ fn nonce_of(reply: &Reply) -> String {
     nonce.to_owned()
 }
 
-/// H1–H9 of the security page; `hsts` is what `Strict-Transport-Security` says, if it is there.
+/// H1–H9 of the security page; `hsts` is the value of `Strict-Transport-Security`, if present.
 #[track_caller]
 pub fn assert_policy(reply: &Reply, path: &str, hsts: Option<&str>) {
     let status = reply.status;

@@ -1,4 +1,4 @@
-//! The program itself: how it refuses to start, how it stops, dies and comes back, and what it logs.
+//! The program itself: how it refuses to start, how it stops, dies and recovers, and what it logs.
 
 mod told;
 
@@ -91,8 +91,8 @@ issuer = "https://partner.example"
 jwks_file = "keys.json"
 "#;
 
-/// So is what only the rooms find: files that cannot be read, a template that no sign-in could fill. Also beside mistakes that
-/// loading finds.
+/// The same for mistakes that only the rooms find: unreadable files, a template that no sign-in could fill. They are
+/// reported together with the mistakes that loading finds.
 #[test]
 fn every_mistake_that_the_rooms_find_is_told_at_once() {
     let directory = directory();
@@ -141,7 +141,7 @@ fn a_taken_port_is_told_before_anything_slow() {
     assert!(!directory.path().join("keys").exists(), "no key was made for nothing");
 }
 
-/// Each state of the master key's file that is not right, with its cure.
+/// Each faulty state of the master key's file, with its remedy.
 #[test]
 fn a_master_key_that_is_not_right_stops_the_start() {
     let directory = directory();
@@ -181,7 +181,7 @@ fn a_master_key_that_is_not_right_stops_the_start() {
     assert!(!file("missing").exists(), "no key was made in place of one that is missing");
 }
 
-/// Nor is a new signing key made in place of one that does not open.
+/// No new signing key is made to replace one that cannot be unsealed.
 #[test]
 fn a_signing_key_that_does_not_open_stops_the_start() {
     let directory = directory();
@@ -216,7 +216,7 @@ fn a_named_database_wants_its_key_made_on_purpose() {
     assert!(!directory.path().join("keys").exists(), "none was made");
 }
 
-/// An RP id that is stored but not configured means people who cannot sign in: the start says so, and what to do.
+/// Passkeys of an RP id that is not configured mean people who cannot sign in: the start says so, and what to do.
 #[test]
 fn passkeys_of_another_relying_party_stop_the_start() {
     let directory = directory();
@@ -231,7 +231,7 @@ fn passkeys_of_another_relying_party_stop_the_start() {
         program.browser().sign_up(&mut Authenticator::synchronised(&program.origin));
     }
     program.kill();
-    // What a quick start on localhost left behind is no obstacle to a real name.
+    // Passkeys from a quick start on localhost do not prevent a start with a real name.
     let mut elsewhere = serve_on(
         directory.path(),
         &database,
@@ -252,7 +252,7 @@ fn passkeys_of_another_relying_party_stop_the_start() {
     ] {
         assert!(said.contains(part), "{part} in {said}");
     }
-    // Each way out that the line names is one.
+    // Each remedy that the line names works.
     database.with(|conn| {
         passmint::storage::relying_parties::rename(conn, "old.example", "localhost").expect("moved");
     });
@@ -281,7 +281,7 @@ fn a_database_that_is_not_there_is_told_in_one_line() {
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
-/// libpq quotes what it cannot read of a URL, and half of a password is soon taken for a host or a port.
+/// libpq quotes what it cannot parse in a URL, and part of a password is easily taken for a host or a port.
 #[test]
 fn a_url_of_the_database_that_cannot_be_read_is_not_repeated() {
     let directory = directory();
@@ -297,7 +297,7 @@ fn a_url_of_the_database_that_cannot_be_read_is_not_repeated() {
     }
 }
 
-/// Whoever runs the database may have made it quick by making it forget: that is refused, whatever else is right.
+/// A database may have been configured to be fast by losing confirmed data: that is refused, whatever else is right.
 #[test]
 fn a_database_that_forgets_what_it_confirmed_stops_the_start() {
     let directory = directory();
@@ -314,7 +314,7 @@ fn a_database_that_forgets_what_it_confirmed_stops_the_start() {
     assert_eq!(database.count("SELECT count(*) AS n FROM servers"), 0, "nothing was begun");
 }
 
-/// In an empty directory, with a port as the only setting: ready with a database and keys of its own.
+/// In an empty directory, with a port as the only setting: ready with its own database and keys.
 #[test]
 fn it_starts_with_nothing_and_survives_kill_9() {
     let directory = directory();
@@ -328,7 +328,7 @@ fn it_starts_with_nothing_and_survives_kill_9() {
     let mut browser = program.browser();
     let mut passkey = Authenticator::synchronised(&program.origin);
     let who = browser.sign_up(&mut passkey);
-    // The RSA key, which ID tokens want, is slow to make, so it comes after ready.
+    // The RSA key for ID tokens is slow to make, so it is made after the server is ready.
     let keys = || Request::new("GET", &program.url, "/.well-known/jwks.json").send().expect(200).body;
     wait_until("the RSA key is published", || keys().contains("RS256"));
     let tokens = program.client("quickstart").sign_in(&mut passkey, "openid").expect(200).json();
@@ -340,7 +340,7 @@ fn it_starts_with_nothing_and_survives_kill_9() {
     assert_eq!(fs::read_to_string(&key).unwrap(), secret, "the key is kept");
     assert_eq!(browser.get("/v1/session").expect(200).json()["user"]["id"], who["user"]["id"], "the session is kept");
     browser.sign_in(&mut passkey).expect(200);
-    // What was used before the crash stays used; what was given is still good.
+    // What was used before the crash stays used, and what was issued is still valid.
     let live = next["refresh_token"].as_str().unwrap();
     let last = program.client("quickstart").refresh(live).expect(200).json();
     program.client("quickstart").refresh(&refresh).expect_oauth(400, "invalid_grant");
@@ -351,7 +351,7 @@ fn it_starts_with_nothing_and_survives_kill_9() {
     assert_eq!(status.code(), Some(0), "{said}");
 }
 
-/// Refreshes; none when the server was gone before its whole answer was there.
+/// Refreshes; none when the server was gone before its whole response had arrived.
 fn refreshed(url: &str, token: &str) -> Option<String> {
     let body = format!("grant_type=refresh_token&client_id=quickstart&refresh_token={token}");
     let mut line = TcpStream::connect(url.trim_start_matches("http://")).ok()?;
@@ -368,8 +368,8 @@ fn refreshed(url: &str, token: &str) -> Option<String> {
     answer["refresh_token"].as_str().map(ToOwned::to_owned)
 }
 
-/// `kill -9` while it rotates tokens: a client that got no answer gets it from the next server, whether or not the last request
-/// was done, and whatever was used before the end is still used.
+/// `kill -9` while tokens are being rotated: a client without an answer gets it from the next server, whether or not
+/// the last request was executed, and whatever was used before stays used.
 #[test]
 fn killed_at_work_it_keeps_what_it_told_and_what_was_used() {
     let directory = directory();
@@ -393,7 +393,7 @@ fn killed_at_work_it_keeps_what_it_told_and_what_was_used() {
                     let url = &url;
                     scope.spawn(move || {
                         let mut line = vec![token];
-                        // Bounded, should nobody kill the server.
+                        // Limited, in case nobody kills the server.
                         while let Some(next) = refreshed(url, &line[line.len() - 1]).filter(|_| line.len() < 5000) {
                             line.push(next);
                         }
@@ -421,7 +421,8 @@ fn killed_at_work_it_keeps_what_it_told_and_what_was_used() {
     }
 }
 
-/// `SIGTERM`: no new connections, requests in flight are answered, exit status 0, and nobody counts on the server any more.
+/// `SIGTERM`: no new connections, requests in flight are answered, exit status 0, and the server is no longer counted
+/// as alive.
 #[test]
 fn told_to_stop_it_answers_what_it_began() {
     let directory = directory();
@@ -450,7 +451,7 @@ fn told_to_stop_it_answers_what_it_began() {
     assert_eq!(database.count("SELECT count(*) AS n FROM servers"), 0, "it said goodbye");
 }
 
-/// Keys are in its memory: none of it reaches a file when it crashes. Each connection is an open file.
+/// Its memory holds keys, none of which may reach a file in a crash. Each connection is an open file.
 #[test]
 fn it_leaves_no_dumps_and_takes_all_open_files_that_it_may_have() {
     let directory = directory();

@@ -1,4 +1,4 @@
-//! What a running server tells of itself, in logs, metrics and tables.
+//! What a running server reports about itself, in logs, metrics and tables.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,8 @@ use crate::support::oidc::{Ask, VERIFIER};
 use crate::support::program::{Program, serve_on};
 use crate::support::{API_SECRET, Database, Request, free_ports, master_key_file};
 
-/// The line of a request has the id that its answer has, and stands in the caller's trace (W3C Trace Context) when there is one.
+/// A request's log line has the id that its response has, and belongs to the caller's trace (W3C Trace Context), if
+/// any.
 #[test]
 fn a_log_line_names_its_request_and_the_trace_that_it_is_of() {
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -70,7 +71,7 @@ grants = ["authorization_code"]
 scopes = ["openid"]
 "#;
 
-/// Every secret that a session of work shows to callers, gathered from both ends.
+/// Every secret that a working session shows to callers, collected from both ends.
 struct Secrets(Vec<(&'static str, String)>);
 
 impl Secrets {
@@ -81,7 +82,8 @@ impl Secrets {
     }
 }
 
-/// Nothing that would let a reader of logs or of the database act as somebody reaches either, at the noisiest level.
+/// Nothing that would let a reader of the logs or the database impersonate somebody reaches either, at the most verbose
+/// level.
 #[test]
 fn no_secret_reaches_logs_metrics_or_tables() {
     let directory = directory();
@@ -112,7 +114,7 @@ fn no_secret_reaches_logs_metrics_or_tables() {
             panic!("{name} is in the log: {line}");
         }
         assert!(!metrics.contains(value.as_str()) && !detail.contains(value.as_str()), "{name} is in the metrics");
-        // An e-mail address is what the account is about, so the database holds it.
+        // The account's e-mail address is in the database by design.
         if *name != "e-mail" && *name != "query" {
             for table in database.tables() {
                 let hex: String = value.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
@@ -125,7 +127,8 @@ fn no_secret_reaches_logs_metrics_or_tables() {
     }
 }
 
-/// What is counted is never who: more people, browsers, tokens and wrong answers raise figures and make no new ones.
+/// Metrics never count by identity: more people, browsers, tokens and wrong answers raise values without adding new
+/// series.
 #[test]
 fn metrics_do_not_grow_with_people() {
     let directory = directory();
@@ -133,7 +136,7 @@ fn metrics_do_not_grow_with_people() {
     let program = Program::start(serve_on(directory.path(), &database, &[]));
     let figures = || -> BTreeSet<String> {
         let text = Request::new("GET", &program.admin_url, "/metrics").send().expect(200).body;
-        // Those of the background are there whenever it has counted.
+        // The background's metrics appear whenever it has counted.
         let background = ["#", "passmint_database_", "passmint_outbox_"];
         let lines = text.lines().filter(|line| !background.iter().any(|start| line.starts_with(start)));
         lines.filter_map(|line| line.rsplit_once(' ')).map(|(figure, _)| figure.to_owned()).collect()
@@ -160,7 +163,7 @@ fn metrics_do_not_grow_with_people() {
     assert_eq!(figures(), first);
 }
 
-/// Signs up, in, out and wrongly; adds what must stay secret.
+/// Signs up, in, out, and in with wrong answers; records what must stay secret.
 fn work(program: &Program, secrets: &mut Secrets) {
     let (mut browser, mut passkey) = (program.browser(), Authenticator::synchronised(&program.origin));
     secrets.add("e-mail", "marker.person.7261@mail.example");
@@ -198,7 +201,7 @@ fn work(program: &Program, secrets: &mut Secrets) {
     secrets.add("signature", &answer["response"]["signature"]);
     browser.finish_sign_in(&begun, &answer).expect(200);
     secrets.add("second session", browser.session().expect("signed in"));
-    // Again, which is refused: the reason is logged, what was sent is not.
+    // Repeated, which is refused: the reason is logged, but not what was sent.
     browser.finish_sign_in(&begun, &answer).expect_problem(410, "ceremony_expired_or_used");
     let begun = browser.begin_sign_in(&json!({}));
     let mut hostile = passkey.get_uninvited(&begun["publicKey"]);

@@ -86,7 +86,7 @@ fn what_is_read() {
     assert!(read.flags.user_verified && !read.flags.attested && !read.flags.backup_eligible);
 
     passkey.attachment = Some("something new");
-    // Safari writes an empty handle for a security key that keeps none.
+    // Safari writes an empty handle for a security key that stores none.
     for handle in [None, Some(vec![])] {
         passkey.user_handle = handle;
         let (read, _) = site.sign_in(&mut passkey, &credential).accepted();
@@ -158,7 +158,7 @@ fn counters() {
 
 #[test]
 fn signatures() {
-    /// r and s of a DER signature side by side, as JOSE has them.
+    /// r and s of a DER signature concatenated, as in JOSE.
     fn raw(der: Vec<u8>) -> Vec<u8> {
         let integer = |at: usize| &der[at + 2..at + 2 + usize::from(der[at + 1])];
         let r = integer(2);

@@ -1,11 +1,11 @@
-//! Rows about the client data: the same for both ceremonies.
+//! Rows about the client data, the same for both ceremonies.
 
 use passmint::ceremony::strict::{Reason, json::Fault};
 
 use super::{Expect, ORIGIN, Row, Site, row};
 use crate::authenticator::Authenticator;
 
-/// The text of the client data, changed.
+/// Changes the text of the client data.
 fn text(change: impl Fn(String) -> String + Send + Sync + 'static) -> impl Fn(&mut Authenticator) {
     let change = std::sync::Arc::new(change);
     move |passkey| {
@@ -14,12 +14,12 @@ fn text(change: impl Fn(String) -> String + Send + Sync + 'static) -> impl Fn(&m
     }
 }
 
-/// A member added at the end.
+/// Adds a member at the end.
 fn added(member: &'static str) -> impl Fn(&mut Authenticator) {
     text(move |text| format!("{},{member}}}", &text[..text.len() - 1]))
 }
 
-/// The value of the challenge, changed.
+/// Changes the value of the challenge.
 fn challenge(change: impl Fn(&str) -> String + Send + Sync + 'static) -> impl Fn(&mut Authenticator) {
     text(move |text| {
         let (before, rest) = text.split_once(r#""challenge":""#).unwrap();
@@ -87,7 +87,7 @@ fn rows() -> Vec<Row> {
             json(Fault::Syntax),
         ),
     ];
-    // N7: what a browser could name. N8: other spellings of our own origin, each refused as it was received.
+    // N7: other origins that a browser could name. N8: other spellings of our own origin, each refused as received.
     let foreign: [(&str, &str, &str); 15] = [
         ("N7 http", "http://id.example", "http://id.example"),
         ("N7 similar name", "https://evil-id.example", "https://evil-id.example"),

@@ -1,4 +1,4 @@
-//! The fuzz property on stable: seeds, every truncation, every flipped bit, and a second of mutations.
+//! The fuzz property on stable Rust: seeds, every truncation, every flipped bit, and a second of mutations.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -44,8 +44,8 @@ fn genuine_seeds_are_accepted() {
     }
 }
 
-/// N26. A truncated object is refused, and so is a whole one around truncated authenticator data; a flipped bit never makes
-/// the two readers differ (the oracle asserts it).
+/// N26. A truncated object is refused, and so is a complete one around truncated authenticator data. A flipped bit
+/// never makes the two readers differ (the oracle asserts this).
 #[test]
 fn truncations_and_flipped_bits_of_the_attestation_object() {
     let genuine = |wanted: &str| seeds("registration").into_iter().find(|(name, _)| name == wanted).unwrap().1;
@@ -93,7 +93,7 @@ fn mutate(target: &str, oracle: Oracle) {
     assert!(accepted > runs / 100 && accepted < runs, "{accepted} of {runs} accepted: the mutations teach something");
 }
 
-/// A deterministic generator: a failure can be run again.
+/// A deterministic generator, so that a failure can be repeated.
 struct Xorshift(u64);
 
 impl Xorshift {
@@ -108,7 +108,7 @@ impl Xorshift {
         usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
     }
 
-    /// One change anywhere but in the first byte, which chooses the kind of input.
+    /// Makes one change anywhere but in the first byte, which selects the kind of input.
     fn mutate(&mut self, input: &mut Vec<u8>) {
         let at = 1 + self.below(input.len() - 1);
         let byte = self.next().to_be_bytes()[0];
@@ -127,7 +127,7 @@ impl Xorshift {
     }
 }
 
-/// Writes the committed seeds anew, from the software authenticator.
+/// Rewrites the committed seeds, using the software authenticator.
 #[test]
 #[ignore = "writes files: run it after the authenticator or the oracle changed"]
 fn write_the_fuzz_seeds() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Expect, ORIGIN, Row, Site, row};
 use crate::authenticator::{Authenticator, Key, cbor, cose_rsa, encode};
 
-/// The attestation object, written anew around the same authenticator data.
+/// Rebuilds the attestation object around the same authenticator data.
 fn object(make: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + Clone + 'static) -> impl Fn(&mut Authenticator) {
     move |passkey| {
         let make = make.clone();
@@ -111,7 +111,7 @@ fn genuine() {
         row(
             "order of the object's members",
             object(|object| {
-                // The map's head and the 14 bytes of `fmt`: they go to the end.
+                // The map's header and the 14 bytes of `fmt`, which are moved to the end.
                 [&object[..1], &object[10..], &object[1..10]].concat()
             }),
             Expect::Accepted,
@@ -252,7 +252,7 @@ fn attestation_objects() {
     let unknown_member = |object: Vec<u8>| appended([&[0xa4], &object[1..]].concat(), &[0x61, b'x', 0]);
     let length = |head: u8, length: u64| {
         object(move |object| {
-            // Everything before the byte string of `authData`, then a string that announces too much.
+            // Everything before the byte string of `authData`, then a string that announces too great a length.
             let at = object.windows(8).position(|window| window == b"authData").unwrap() + 8;
             [&object[..at], &[head], &length.to_be_bytes(), &object[at + 2..]].concat()
         })
@@ -334,7 +334,7 @@ fn envelopes() {
     Site::new().check_registrations(&rows);
 }
 
-/// serde_json's own values cannot hold a member twice, so this row edits text.
+/// serde_json's values cannot hold a member twice, so this row edits text.
 #[test]
 fn repeated_members_of_the_credential() {
     use passmint::ceremony::strict::{Refusal, json};

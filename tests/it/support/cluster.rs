@@ -78,7 +78,7 @@ pub fn master_key_file() -> PathBuf {
     SHARED.directory.join("master.key")
 }
 
-/// A database of one test; dropped with its last user.
+/// The database of one test; dropped with its last user.
 pub struct Database(Arc<Owned>);
 
 struct Owned {
@@ -91,13 +91,13 @@ impl Database {
     pub fn create() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        // A template must not be in use while it is copied, also not by another copy.
+        // A template must not be in use while it is copied, not even by another copy.
         let _one_at_a_time = SHARED.copying.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         execute(&SHARED.url, &format!("CREATE DATABASE {name} TEMPLATE template_passmint"));
         Self(Arc::new(Owned { url: database_url(&SHARED.url, &name), name }))
     }
 
-    /// A database with nothing in it, as an operator gives it to a first server.
+    /// An empty database, as an operator provides it to a first server.
     pub fn empty() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("empty_{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -133,7 +133,7 @@ fn execute(url: &str, sql: &str) {
     conn.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// Directories of test runs that were killed.
+/// Removes the directories of test runs that were killed.
 fn sweep_leftovers() {
     for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let name = entry.file_name();

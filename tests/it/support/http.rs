@@ -1,10 +1,10 @@
-//! A small view of HTTP: one request, one reply, no cookies and no redirects behind our back.
+//! A minimal HTTP client: one request, one reply, no implicit cookies or redirects.
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// A request being put together.
+/// A request being built.
 pub struct Request {
     method: String,
     url: String,
@@ -23,19 +23,19 @@ impl Request {
         self
     }
 
-    /// Adds a query to the address.
+    /// Adds a query to the URL.
     pub fn query(mut self, query: &str) -> Self {
         self.url = format!("{}?{query}", self.url);
         self
     }
 
-    /// Takes a header away again.
+    /// Removes a header again.
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self
     }
 
-    /// Authenticates a client by Basic; for ids and secrets that need no form-encoding.
+    /// Authenticates a client with Basic; for ids and secrets that need no form-encoding.
     pub fn basic(self, id: &str, secret: &str) -> Self {
         self.header("Authorization", &super::tokens::basic(id, secret))
     }
@@ -60,7 +60,7 @@ impl Request {
         self
     }
 
-    /// Sends it.
+    /// Sends the request.
     pub fn send(self) -> Reply {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -89,7 +89,7 @@ impl Request {
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
@@ -103,7 +103,8 @@ impl Reply {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The challenge of a refusal, without the pointer that each of them has to who gives tokens (RFC 9728 §5.1).
+    /// The challenge of a refusal, without the pointer to the protected resource metadata that each of them has (RFC
+    /// 9728 §5.1).
     #[track_caller]
     pub fn challenge(&self) -> Option<&str> {
         let challenge = self.header("www-authenticate")?;
@@ -124,7 +125,7 @@ impl Reply {
         self
     }
 
-    /// Fails unless this is a problem document of this status and code.
+    /// Fails unless this is a problem document with this status and code.
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
@@ -134,7 +135,7 @@ impl Reply {
         self
     }
 
-    /// Fails unless this is an OAuth error of this status and code.
+    /// Fails unless this is an OAuth error with this status and code.
     #[track_caller]
     pub fn expect_oauth(self, status: u16, error: &str) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
@@ -147,7 +148,7 @@ impl Reply {
         self
     }
 
-    /// The cookies it sets: name, value, and whether it takes the cookie away.
+    /// The cookies it sets: name, value, and whether it deletes the cookie.
     pub fn cookies(&self) -> Vec<(String, String, bool)> {
         let set = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
         set.filter_map(|(_, text)| {

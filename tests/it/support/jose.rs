@@ -1,4 +1,4 @@
-//! Keys of clients in the tests, and what they sign: assertions and DPoP proofs, honest or not.
+//! Clients' keys in the tests, and what they sign: assertions and DPoP proofs, honest or not.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -15,7 +15,7 @@ use crate::authenticator::encode;
 /// `client_assertion_type` (RFC 7523 §2.2).
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// A key of somebody else.
+/// Somebody else's key.
 pub enum Key {
     P256(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
@@ -50,7 +50,7 @@ impl Key {
         }
     }
 
-    /// Its public half under a name.
+    /// Its public half with a `kid`.
     pub fn named(&self, kid: &str) -> Value {
         let mut jwk = self.jwk();
         jwk["kid"] = json!(kid);
@@ -61,7 +61,7 @@ impl Key {
         PublicKey::from_jwk(&self.jwk()).unwrap().thumbprint()
     }
 
-    /// The algorithm that it signs with, unless another is asked for.
+    /// The algorithm it signs with by default.
     pub const fn algorithm(&self) -> &'static str {
         match self {
             Self::P256(_) => "ES256",
@@ -70,7 +70,7 @@ impl Key {
         }
     }
 
-    /// Signs whatever it is given; RS256 when the header says so.
+    /// Signs anything; with RS256 if the header says so.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()));
         let random = SystemRandom::new();
@@ -94,14 +94,14 @@ impl Key {
         self.sign(&header, &claims)
     }
 
-    /// An honest DPoP proof beside an access token.
+    /// An honest DPoP proof to accompany an access token.
     pub fn proof_with(&self, method: &str, url: &str, token: &str, now: Time) -> String {
         let (header, mut claims) = self.proof_parts(method, url, now);
         claims["ath"] = json!(passmint::tokens::dpop::access_token_hash(token));
         self.sign(&header, &claims)
     }
 
-    /// Header and claims of an honest proof, to be spoilt.
+    /// Header and claims of an honest proof, to be altered.
     pub fn proof_parts(&self, method: &str, url: &str, now: Time) -> (Value, Value) {
         let header = json!({ "typ": "dpop+jwt", "alg": self.algorithm(), "jwk": self.jwk() });
         (header, json!({ "jti": fresh(), "htm": method, "htu": url, "iat": now.timestamp() }))
@@ -113,7 +113,7 @@ impl Key {
         self.sign(&header, &claims)
     }
 
-    /// Header and claims of an honest signed request, to be spoilt.
+    /// Header and claims of an honest signed request, to be altered.
     pub fn request_parts(&self, client: &str, issuer: &str, now: Time, asked: &[(&str, &str)]) -> (Value, Value) {
         let header = json!({ "typ": "oauth-authz-req+jwt", "alg": self.algorithm(), "kid": "k1" });
         let mut claims: Value = asked.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
@@ -137,7 +137,7 @@ impl Key {
         self.sign(&header, &claims)
     }
 
-    /// Header and claims of an honest client assertion, to be spoilt.
+    /// Header and claims of an honest client assertion, to be altered.
     pub fn assertion_parts(&self, client: &str, issuer: &str, now: Time) -> (Value, Value) {
         let iat = now.timestamp();
         let claims =
@@ -146,7 +146,7 @@ impl Key {
     }
 }
 
-/// An id that nothing had before.
+/// An id that was never used before.
 pub fn fresh() -> String {
     encode(&passmint::random::bytes::<16>())
 }

@@ -1,10 +1,11 @@
 //! How to test the whole server.
 //!
-//! [`TestApp::spawn`] runs the real server on a free port with a database of its own (copied from a template in one private
-//! cluster for the whole test binary) and a clock of its own: `app.clock.advance(…)` instead of sleeping.
+//! [`TestApp::spawn`] runs the real server on a free port with its own database (copied from a template in one private
+//! cluster for the whole test binary) and its own clock: use `app.clock.advance(…)` instead of sleeping.
 //!
-//! Callers have a type each: [`Browser`] keeps cookies and says where it is, as our pages do; [`Client`] is an app that
-//! speaks REST and OAuth without cookies. A [`Authenticator`](crate::authenticator::Authenticator) answers ceremonies.
+//! Each kind of caller has a type: [`Browser`] keeps cookies and says where it is, as our pages do; [`Client`] is an
+//! app that uses REST and OAuth without cookies. An [`Authenticator`](crate::authenticator::Authenticator) answers
+//! ceremonies.
 //!
 //! ```ignore
 //! let app = TestApp::spawn();
@@ -43,8 +44,8 @@ pub use self::cluster::{Database, master_key_file};
 pub use self::http::{Reply, Request};
 use crate::authenticator::Authenticator;
 
-/// The clients every test server has, beside what a test adds. `web` and `other` are public first-party clients, `api` is
-/// confidential (its secret is [`API_SECRET`]) and may introspect tokens for `https://api.example`.
+/// The clients that every test server has, besides those that a test adds. `web` and `other` are public first-party
+/// clients, `api` is confidential (its secret is [`API_SECRET`]) and may introspect tokens for `https://api.example`.
 const CONFIG: &str = r#"
 [clients.web]
 name = "Web"
@@ -78,13 +79,13 @@ id_token_algorithm = "ES256"
 /// The secret of the client `api`.
 pub const API_SECRET: &str = "pmk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// How long the product waits for a connection, a lock and a statement where nothing is said.
+/// How long the product waits by default for a connection, a lock and a statement.
 pub const PRODUCT_LIMITS: &[(&str, &str)] =
     &[("database.wait", "2s"), ("database.lock_timeout", "500ms"), ("database.statement_timeout", "2s")];
 
 /// A running server.
 pub struct TestApp {
-    /// Where it listens, `http://127.0.0.1:<port>`.
+    /// The URL it listens on, `http://127.0.0.1:<port>`.
     pub url: String,
     /// Its public URL, which is also its origin.
     pub origin: String,
@@ -99,16 +100,16 @@ pub struct TestApp {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a test wants otherwise than usual.
+/// What a test wants to differ from the defaults.
 #[derive(Default)]
 pub struct Options<'a> {
-    /// Settings by path.
+    /// Settings by their path.
     pub settings: &'a [(&'a str, &'a str)],
     /// More TOML for the configuration file; `ORIGIN` stands for the public URL.
     pub config: &'a str,
-    /// Another public URL than `http://localhost:<port>`.
+    /// A public URL other than `http://localhost:<port>`.
     pub public_url: Option<&'a str>,
-    /// A server beside this one, on the same database.
+    /// An existing server whose database this one shares.
     pub beside: Option<&'a TestApp>,
 }
 
@@ -118,7 +119,7 @@ impl TestApp {
         Self::with(&Options::default())
     }
 
-    /// A server as a test wants it.
+    /// A server with these options.
     pub fn with(options: &Options<'_>) -> Self {
         let database = match options.beside {
             Some(other) => other.database.share(),
@@ -154,7 +155,7 @@ impl TestApp {
         app
     }
 
-    /// The configuration of a server beside this one that is not started.
+    /// The configuration of another server on the same database, which is not started.
     pub fn config_beside(&self, options: &Options<'_>) -> Config {
         let public_url = options.public_url.unwrap_or(&self.origin);
         config(options, &self.database, public_url, free_port(), free_port())
@@ -175,7 +176,7 @@ impl TestApp {
         Client { url: self.url.clone(), origin: self.origin.clone(), id: id.to_owned() }
     }
 
-    /// A passkey in software, not registered yet; synced, as most are.
+    /// A software passkey, not registered yet; synchronised, as most are.
     pub fn passkey(&self) -> Authenticator {
         Authenticator::synchronised(&self.origin)
     }
@@ -192,13 +193,13 @@ impl TestApp {
         Request::new(method, &self.url, path)
     }
 
-    /// How many audit events of a kind there are, beside those that tell what the configuration declares.
+    /// How many audit events of a kind there are, except those that report what the configuration declares.
     pub fn events(&self, kind: &str) -> i64 {
         let of_kind = format!("SELECT count(*) AS n FROM audit_events WHERE kind = '{kind}'");
         self.count(&format!("{of_kind} AND NOT jsonb_exists(detail, 'configuration')"))
     }
 
-    /// The number that a query gives as `n`.
+    /// The number that a query returns as `n`.
     pub fn count(&self, sql: &str) -> i64 {
         use diesel::prelude::*;
         #[derive(QueryableByName)]
@@ -222,7 +223,7 @@ impl TestApp {
         tables.into_iter().map(|table| table.name).collect()
     }
 
-    /// How many rows of a table have a secret in any of their columns, with its prefix (`pmc_`) or without.
+    /// How many rows of a table contain a secret in any column, with its prefix (`pmc_`) or without.
     pub fn rows_with(&self, table: &str, secret: &str) -> i64 {
         let prefixed = secret.starts_with("pm") && secret.get(3..4) == Some("_");
         let body = if prefixed { &secret[4..] } else { secret };
@@ -236,7 +237,7 @@ impl TestApp {
         self.db.blocking(|conn| Ok(conn.batch_execute(sql)?)).expect("the statement runs");
     }
 
-    /// Moves the clock.
+    /// Advances the clock.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
@@ -266,7 +267,7 @@ fn config(options: &Options<'_>, database: &cluster::Database, public_url: &str,
         ("workers", "1".to_owned()),
         // The one cluster of all tests has 40 connections.
         ("database.pool", "8".to_owned()),
-        // A machine that is busy with other tests is no fault; tests of faults ask for `PRODUCT_LIMITS`.
+        // A machine that is busy with other tests is not a fault; tests of faults use `PRODUCT_LIMITS`.
         ("database.wait", "20s".to_owned()),
         ("database.lock_timeout", "20s".to_owned()),
         ("database.statement_timeout", "20s".to_owned()),
@@ -289,21 +290,21 @@ fn config(options: &Options<'_>, database: &cluster::Database, public_url: &str,
     .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// A port that nobody listens on, and that no other test of this run is given.
+/// A port that nobody listens on, and that no other test of this run gets.
 pub fn free_port() -> u16 {
     free_ports(1)
 }
 
-/// The first of some neighbouring ports that nobody listens on, and that no other test of this run is given.
+/// The first of some consecutive ports that nobody listens on, and that no other test of this run gets.
 ///
-/// They are below those that the system gives to outgoing connections and to whoever asks for any port
-/// (`ip_local_port_range`, from 32,768): one of these could be taken between looking and listening.
+/// They are below the ports that the system assigns to outgoing connections and to programs that ask for any port
+/// (`ip_local_port_range`, from 32,768): one of those could be taken between checking and listening.
 pub fn free_ports(count: u16) -> u16 {
     const FIRST: u16 = 12_000;
     const LAST: u16 = 32_000;
     static NEXT: std::sync::Mutex<Option<u16>> = std::sync::Mutex::new(None);
     let mut next = NEXT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // Two runs at the same time begin at different places.
+    // Two concurrent runs begin at different places.
     let begin = || FIRST + u16::try_from(std::process::id() * 97 % u32::from(LAST - FIRST)).expect("it is below LAST");
     for _ in 0..LAST - FIRST {
         let first = next.unwrap_or_else(begin);
@@ -364,7 +365,7 @@ impl Browser {
         self.send(request)
     }
 
-    /// Another method, with JSON where there is some.
+    /// Another method, with an optional JSON body.
     pub fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Reply {
         let request = self.request(method, path);
         self.send(match body {
@@ -382,7 +383,7 @@ impl Browser {
         }
     }
 
-    /// The session cookie's value, when there is one.
+    /// The session cookie's value, if there is one.
     pub fn session(&self) -> Option<&str> {
         self.cookies.iter().find(|(name, _)| !name.ends_with("-pre")).map(|(_, value)| value.as_str())
     }
@@ -407,28 +408,28 @@ impl Browser {
         self.post("/v1/passkeys/registration/verify", &verify(begun, credential))
     }
 
-    /// Signs up with a passkey; gives the answer.
+    /// Signs up with a passkey. Returns the response body.
     pub fn sign_up(&mut self, passkey: &mut Authenticator) -> Value {
         let begun = self.begin_registration(&json!({ "purpose": "sign-up" }));
         let credential = passkey.create(&begun["publicKey"]);
         self.finish_registration(&begun, &credential).expect(200).json()
     }
 
-    /// Signs in with a passkey, without an e-mail; gives the whole answer.
+    /// Signs in with a passkey, without an e-mail address. Returns the whole response.
     pub fn sign_in(&mut self, passkey: &mut Authenticator) -> Reply {
         let begun = self.begin_sign_in(&json!({}));
         let credential = passkey.get_uninvited(&begun["publicKey"]);
         self.finish_sign_in(&begun, &credential)
     }
 
-    /// Proves again who it is.
+    /// Confirms the person's identity in a step-up.
     pub fn step_up(&mut self, passkey: &mut Authenticator) -> Reply {
         let begun = self.begin_sign_in(&json!({ "purpose": "step-up" }));
         let credential = passkey.get(&begun["publicKey"]);
         self.finish_sign_in(&begun, &credential)
     }
 
-    /// Adds a passkey; gives the answer.
+    /// Adds a passkey. Returns the response.
     pub fn add(&mut self, passkey: &mut Authenticator) -> Reply {
         let begun = self.begin_registration(&json!({ "purpose": "add" }));
         let credential = passkey.create(&begun["publicKey"]);
@@ -480,19 +481,19 @@ impl Client {
         self.finish(&begun, &credential)
     }
 
-    /// Calls the token endpoint; `client_id` is added.
+    /// Calls the token endpoint, adding `client_id`.
     pub fn token(&self, parameters: &[(&str, &str)]) -> Reply {
         let mut all = parameters.to_vec();
         all.push(("client_id", &self.id));
         self.request("POST", "/oauth/token").form(&all).send()
     }
 
-    /// Refreshes.
+    /// Refreshes tokens.
     pub fn refresh(&self, token: &str) -> Reply {
         self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)])
     }
 
-    /// Gives a token back.
+    /// Revokes a token.
     pub fn revoke(&self, token: &str) -> Reply {
         self.request("POST", "/oauth/revoke").form(&[("token", token), ("client_id", &self.id)]).send()
     }

@@ -1,4 +1,5 @@
-//! A server of NATS as far as an auth callout goes: it lets one user in by its key, asks on the subject, and reads the answers.
+//! A NATS server, as far as an auth callout needs one: it admits one user by its key, asks on the subject, and reads
+//! the answers.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::tokens::claims;
 
-/// Longest wait for what must come.
+/// The longest wait for what must arrive.
 const WAIT: Duration = Duration::from_secs(20);
 
 /// The server.
@@ -23,16 +24,16 @@ pub struct Nats {
     pub id: String,
 }
 
-/// The line of one server of ours.
+/// The connection of one of our servers.
 pub struct Line {
     stream: BufReader<TcpStream>,
     asked: usize,
-    /// What was said in `CONNECT`.
+    /// The content of its `CONNECT`.
     pub connected: Value,
 }
 
 impl Nats {
-    /// Listens, and has a key of its own.
+    /// Listens, with a key of its own.
     pub fn start() -> Self {
         let pair = Ed25519KeyPair::generate().expect("a key");
         let id = public(Role::Server, &pair);
@@ -44,7 +45,7 @@ impl Nats {
         format!("nats://{}", self.listener.local_addr().expect("its address"))
     }
 
-    /// The next connection, with this said of the server; nothing after that.
+    /// Accepts the next connection with this `INFO`, and sends nothing else.
     pub fn greet(&self, info: &Value) -> BufReader<TcpStream> {
         let (mut stream, _) = self.listener.accept().expect("a connection");
         stream.set_read_timeout(Some(WAIT)).expect("a limit");
@@ -52,7 +53,7 @@ impl Nats {
         BufReader::new(stream)
     }
 
-    /// Lets the next connection in, whose user must be this one and prove it.
+    /// Accepts the next connection, whose user must be this one and prove it.
     pub fn accept(&self, user: &str) -> Line {
         let nonce = format!("nonce-{}", passmint::random::uuid());
         let info = json!({ "server_id": self.id, "version": "2.12.0", "nonce": nonce, "max_payload": 1_048_576 });
@@ -71,7 +72,7 @@ impl Nats {
         line
     }
 
-    /// A question about a connection with these options; `change` may spoil it before it is signed.
+    /// A question about a connection with these options; `change` may alter it before it is signed.
     pub fn question(&self, user: &str, options: Value, now: i64, change: impl FnOnce(&mut Value)) -> String {
         let mut claims = json!({
             "jti": "q", "iss": self.id, "sub": "$SYS.REQ.USER.AUTH", "aud": "nats-authorization-request", "iat": now,
@@ -89,7 +90,7 @@ impl Nats {
 }
 
 impl Line {
-    /// Sends a question, and gives what is answered.
+    /// Sends a question. Returns the answer.
     pub fn ask(&mut self, question: &str) -> String {
         let reply = self.send(question);
         let said = self.line();
@@ -100,7 +101,7 @@ impl Line {
         String::from_utf8(answer[..answer.len() - 2].to_vec()).expect("text")
     }
 
-    /// Sends a question that nobody answers: what comes back for the `PING` after it is all there is.
+    /// Sends a question that is not answered: the reply to the `PING` after it is all that comes back.
     pub fn ask_in_vain(&mut self, question: &str) {
         self.send(question);
         self.say("PING\r\n");
@@ -114,7 +115,7 @@ impl Line {
         reply
     }
 
-    /// Whether the other side ends the connection, and does not say anything before.
+    /// Whether the other side ends the connection without saying anything first.
     pub fn ends(&mut self) -> bool {
         let mut rest = String::new();
         self.stream.read_to_string(&mut rest).is_ok() && rest.replace("PING\r\n", "").is_empty()
@@ -124,7 +125,7 @@ impl Line {
         self.stream.get_mut().write_all(text.as_bytes()).expect("said");
     }
 
-    /// The next line; its own pings are not for the test.
+    /// The next line, skipping the other side's own pings.
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).expect("a line in time");
@@ -142,7 +143,7 @@ pub fn public(role: Role, pair: &Ed25519KeyPair) -> String {
     nkey::public(role, pair.public_key().as_ref().try_into().expect("32 bytes"))
 }
 
-/// The claims of a JWT of NATS that is signed by the account which it names.
+/// The claims of a NATS JWT, signed by the account that it names.
 pub fn verified(token: &str, account: &str) -> Value {
     let (signed, signature) = token.rsplit_once('.').expect("a JWT");
     let key = nkey::key_of(Role::Account, account).expect("an account's key");

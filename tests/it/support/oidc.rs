@@ -1,4 +1,4 @@
-//! What the tests of the authorization endpoint share: clients, requests, the way back, and codes.
+//! What the tests of the authorization endpoint share: clients, requests, responses, and codes.
 //!
 //! ```ignore
 //! let app = oidc::app();
@@ -15,8 +15,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::tokens::Tokens;
 use super::{API_SECRET, Browser, Options, Reply, TestApp};
 
-/// `house` and `spa` are our own (first party), `shop` and `app` somebody else's; `house` and `shop` are confidential (their
-/// secret is [`API_SECRET`]), `spa` and `app` public. `native` and `tool` are local programs, the second one our own.
+/// `house` and `spa` are our own (first party), `shop` and `app` third-party; `house` and `shop` are confidential
+/// (their secret is [`API_SECRET`]), `spa` and `app` public. `native` and `tool` are local programs, the second one our
+/// own.
 pub const CLIENTS: &str = r#"
 [clients.house]
 name = "House"
@@ -102,7 +103,7 @@ pub fn app_with(settings: &[(&str, &str)]) -> TestApp {
 pub struct Ask(Vec<(String, String)>);
 
 impl Ask {
-    /// A sound request of a client, with PKCE.
+    /// A valid request of a client, with PKCE.
     pub fn of(client: &str) -> Self {
         let redirect_uri = match client {
             "native" | "tool" => "http://127.0.0.1:7000/cb".to_owned(),
@@ -118,35 +119,35 @@ impl Ask {
             .with("code_challenge_method", "S256")
     }
 
-    /// Another value.
+    /// Replaces a parameter's value.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.0.retain(|(known, _)| known != name);
         self.and(name, value)
     }
 
-    /// One more value, whatever is there.
+    /// Adds a parameter, whatever is there.
     pub fn and(mut self, name: &str, value: &str) -> Self {
         self.0.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Without a parameter.
+    /// Removes a parameter.
     pub fn without(mut self, name: &str) -> Self {
         self.0.retain(|(known, _)| known != name);
         self
     }
 
-    /// Without PKCE, as confidential clients may.
+    /// Removes PKCE, as confidential clients may.
     pub fn without_pkce(self) -> Self {
         self.without("code_challenge").without("code_challenge_method")
     }
 
-    /// Everything that is asked.
+    /// All parameters.
     pub fn pairs(&self) -> Vec<(&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
-    /// The address to open.
+    /// The path and query to open.
     pub fn path(&self) -> String {
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish();
         format!("/oauth/authorize?{query}")
@@ -168,13 +169,13 @@ impl Ask {
 }
 
 impl Browser {
-    /// Follows a link from somewhere else.
+    /// Follows a link from another site.
     pub fn visit(&mut self, path: &str) -> Reply {
         let request = self.request("GET", path).without("Sec-Fetch-Site").header("Sec-Fetch-Site", "cross-site");
         self.send(request)
     }
 
-    /// Posts the form of one of our pages, with the synchroniser token that is on it.
+    /// Posts a form of one of our pages, with the synchroniser token of the page.
     pub fn submit(&mut self, page: &Reply, path: &str, fields: &[(&str, &str)]) -> Reply {
         let csrf = csrf_of(page);
         let mut all = vec![("csrf", csrf.as_str())];
@@ -191,10 +192,10 @@ pub fn csrf_of(page: &Reply) -> String {
     rest.split_once('"').expect("a value").0.to_owned()
 }
 
-/// An answer at the redirect URI.
+/// A response at the redirect URI.
 #[derive(Clone, Debug)]
 pub struct Back {
-    /// The whole address.
+    /// The whole URL.
     pub url: String,
     /// The part before the query.
     pub to: String,
@@ -240,7 +241,7 @@ impl Reply {
         Back::read(location)
     }
 
-    /// The answer that the page "Returning to …" moves on to.
+    /// The response that the page "Returning to …" continues to.
     #[track_caller]
     pub fn returning(&self) -> Back {
         assert_eq!(self.status, 200, "{}", self.body);
@@ -251,7 +252,7 @@ impl Reply {
         Back::read(&url)
     }
 
-    /// The path of the page that a request waits at.
+    /// The path of the page where the request waits.
     #[track_caller]
     pub fn waits(&self) -> String {
         assert_eq!(self.status, 303, "{}", self.body);
@@ -276,7 +277,7 @@ pub fn redemption<'a>(client: &'a str, code: &'a str, redirect_uri: &'a str) -> 
     form
 }
 
-/// Presents a code, as [`Ask::of`] this client got it.
+/// Presents a code that this client got by [`Ask::of`].
 pub fn present(app: &TestApp, client: &str, code: &str) -> Reply {
     let redirect_uri = match client {
         "native" | "tool" => "http://127.0.0.1:7000/cb".to_owned(),
@@ -301,7 +302,7 @@ pub fn refresh(app: &TestApp, client: &str, token: &str, more: &[(&str, &str)]) 
     app.request("POST", "/oauth/token").form(&form).send()
 }
 
-/// Random text as a code holds it.
+/// A random text of the form of a code.
 pub fn random_code() -> String {
     format!("pma_{}", URL_SAFE_NO_PAD.encode(passmint::random::bytes::<32>()))
 }

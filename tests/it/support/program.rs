@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Browser, Client, Database, free_ports, master_key_file};
 
-/// Longest time for a start or an end.
+/// The longest time for a start or an end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `passmint serve`.
@@ -18,17 +18,18 @@ pub struct Program {
     child: Child,
     output: Arc<Mutex<String>>,
     reader: Option<std::thread::JoinHandle<()>>,
-    /// Where it listens.
+    /// The URL it listens on.
     pub url: String,
     /// Its public URL.
     pub origin: String,
     /// The administration listener.
     pub admin_url: String,
-    /// Its port, to start it there again.
+    /// Its port, so that it can be started there again.
     pub port: u16,
 }
 
-/// A command line for `passmint serve` in a directory, with nothing of our own environment that could configure it.
+/// A command line for `passmint serve` in a directory, without any variable of our own environment that could configure
+/// it.
 pub fn serve(directory: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_passmint"));
     command.current_dir(directory).arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -50,7 +51,7 @@ pub fn serve_on(directory: &Path, database: &Database, settings: &[(&str, &str)]
     command
 }
 
-/// What the program says when it does not start. Fails when it starts, or ends with another status than 1.
+/// The messages of a refused start. Fails when the program starts, or ends with a status other than 1.
 pub fn refusal(mut command: Command) -> String {
     let program = Program::spawn(&mut command, 0);
     let (status, said) = program.ended();
@@ -65,13 +66,13 @@ impl Program {
         Self::start_at(command, free_ports(2))
     }
 
-    /// The same on a known port (the administration listener takes the next one).
+    /// The same on a given port (the administration listener uses the next one).
     pub fn start_at(mut command: Command, port: u16) -> Self {
         command.arg("--public-url").arg(format!("http://localhost:{port}"));
         let program = Self::ready(command, port);
         let began = Instant::now();
         let get = |path: &str| super::Request::new("GET", &program.url, path).send();
-        // The RSA key of a first start is made after the server is ready; the quick-start client's ID tokens want it.
+        // The RSA key of a first start is made after the server is ready; the quick-start client's ID tokens need it.
         while get("/readyz").status != 200 || !get("/.well-known/jwks.json").body.contains("\"RS256\"") {
             assert!(began.elapsed() < PATIENCE, "it stays unready: {}", program.said());
             std::thread::sleep(Duration::from_millis(10));
@@ -79,7 +80,7 @@ impl Program {
         program
     }
 
-    /// The same with every address given in the command already.
+    /// The same when the command already contains every address.
     pub fn start_without_port(command: Command) -> Self {
         Self::ready(command, 0)
     }
@@ -118,7 +119,7 @@ impl Program {
         }
     }
 
-    /// What it wrote to standard error so far.
+    /// What it has written to standard error so far.
     pub fn said(&self) -> String {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -144,7 +145,7 @@ impl Program {
         kill_process(pid, Signal::TERM).expect("it can be signalled");
     }
 
-    /// Waits for its end; gives its status and all it said.
+    /// Waits for it to end. Returns its status and all its messages.
     pub fn ended(mut self) -> (ExitStatus, String) {
         let began = Instant::now();
         let status = loop {

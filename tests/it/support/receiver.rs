@@ -1,4 +1,5 @@
-//! An app's server that is told of logouts: a small HTTP server that keeps what it got and answers as a test wants.
+//! An app's server that is notified of logouts: a small HTTP server that keeps what it receives and answers as a test
+//! wants.
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -23,7 +24,7 @@ impl Hit {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The logout token, which must be all there is in the form.
+    /// The logout token, which must be the only field of the form.
     pub fn logout_token(&self) -> String {
         let pairs: Vec<_> = url::form_urlencoded::parse(self.body.as_bytes()).into_owned().collect();
         assert_eq!(pairs.len(), 1, "{}", self.body);
@@ -31,13 +32,13 @@ impl Hit {
         pairs[0].1.clone()
     }
 
-    /// Which session it says has ended.
+    /// The session that it reports as ended.
     pub fn sid(&self) -> String {
         claims(&self.logout_token())["sid"].as_str().expect("a session").to_owned()
     }
 }
 
-/// What is sent back for a request: these very bytes.
+/// The exact bytes that are sent back for a request.
 type Raw = Arc<dyn Fn(&Hit) -> Vec<u8> + Send + Sync>;
 
 #[derive(Default)]
@@ -52,7 +53,7 @@ struct Shared {
 /// The server; it lives as long as the test.
 #[derive(Clone)]
 pub struct Receiver {
-    /// Where it listens, without a path.
+    /// The URL it listens on, without a path.
     pub url: String,
     shared: Arc<Shared>,
 }
@@ -73,7 +74,7 @@ impl Receiver {
         Self { url, shared }
     }
 
-    /// Answers the next requests so, each after a while; then 200 again.
+    /// Answers the next requests with these statuses, each after a delay; then 200 again.
     pub fn answers(&self, answers: &[(u16, Duration)]) {
         lock(&self.shared.answers).extend(answers);
     }
@@ -88,7 +89,7 @@ impl Receiver {
         *lock(&self.shared.page) = Some(page.to_owned());
     }
 
-    /// Answers everything with these very bytes; with none at all the connection is cut.
+    /// Answers everything with exactly these bytes; if there are none, the connection is cut.
     pub fn sends(&self, raw: impl Fn(&Hit) -> Vec<u8> + Send + Sync + 'static) {
         *lock(&self.shared.raw) = Some(Arc::new(raw));
     }
@@ -99,13 +100,13 @@ impl Receiver {
         self.sends(move |_| http(200, "application/json", body.as_bytes()));
     }
 
-    /// What came so far.
+    /// The requests so far.
     pub fn hits(&self) -> Vec<Hit> {
         lock(&self.shared.hits).clone()
     }
 }
 
-/// An answer, byte for byte.
+/// A response, byte for byte.
 pub fn http(status: u16, content_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 {status} Whatever\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",

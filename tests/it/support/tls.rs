@@ -1,4 +1,4 @@
-//! Certificates that nobody else trusts, callers that look at them, and an app's server behind one.
+//! Certificates that nobody else trusts, callers that verify them, and an app's server behind one.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-/// Signs certificates.
+/// A certificate authority.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// Its own certificate.
@@ -28,7 +28,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    /// A certificate for a host, and its key.
+    /// Issues a certificate for a host. Returns it and its key.
     pub fn issue(&self, host: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
@@ -36,7 +36,7 @@ impl Authority {
     }
 }
 
-/// A folder that goes with the test.
+/// A directory that is removed with the test.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -46,7 +46,7 @@ impl Folder {
         Self(path)
     }
 
-    /// Writes a file; gives its path.
+    /// Writes a file. Returns its path.
     pub fn put(&self, name: &str, text: &str) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, text).unwrap();
@@ -63,7 +63,7 @@ impl Drop for Folder {
 /// A connection to a server on this machine over TLS.
 pub type Connection = StreamOwned<ClientConnection, TcpStream>;
 
-/// Connects; nothing is said yet.
+/// Connects, without sending anything yet.
 pub fn connect(port: u16, host: &str, trusted: &Authority) -> Result<Connection, String> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.pem.as_bytes()).unwrap()).unwrap();
@@ -78,18 +78,18 @@ pub fn connect(port: u16, host: &str, trusted: &Authority) -> Result<Connection,
     Ok(StreamOwned::new(connection, stream))
 }
 
-/// Asks a server on this machine over TLS; gives its answer, or what is wrong with its certificate.
+/// Sends a request to a server on this machine over TLS. Returns its response, or what is wrong with its certificate.
 pub fn ask(port: u16, host: &str, path: &str, trusted: &Authority) -> Result<String, String> {
     let mut stream = connect(port, host, trusted)?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
     let mut answer = Vec::new();
-    // A server may close the connection without a word.
+    // A server may close the connection without a closing message.
     let _ = stream.read_to_end(&mut answer);
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// An app's server that says one thing to everybody, over TLS.
+/// An app's server that gives everybody the same response, over TLS.
 pub struct Speaker {
     /// Where it listens.
     pub port: u16,
@@ -143,7 +143,7 @@ impl Speaker {
             .clone_into(&mut self.answer.lock().unwrap().0);
     }
 
-    /// How often it was asked.
+    /// How often it was requested.
     pub fn asked(&self) -> usize {
         self.answer.lock().unwrap().1
     }

@@ -1,4 +1,4 @@
-//! What the tests of tokens share: reading tokens, calling the OAuth endpoints, many callers at once, changing keys.
+//! What the tests of tokens share: reading tokens, calling the OAuth endpoints, concurrent callers, changing keys.
 
 use std::sync::Barrier;
 use std::time::{Duration as Real, Instant};
@@ -23,22 +23,22 @@ use crate::authenticator::{Authenticator, decode};
 
 /// `grant_type` of the passkey grant.
 pub const PASSKEY_GRANT: &str = "urn:passmint:params:oauth:grant-type:passkey";
-/// Whatever is wrong with a token, its introspection is exactly this.
+/// The introspection response for a token with any fault: exactly this.
 pub const INACTIVE: &str = r#"{"active":false}"#;
 
-/// The tokens of one answer, from either endpoint.
+/// The tokens in a response of either endpoint.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     pub access: String,
-    /// Empty when there is none.
+    /// Empty if there is none.
     pub refresh: String,
-    /// Empty when there is none.
+    /// Empty if there is none.
     pub id: String,
     pub scope: String,
 }
 
 impl Tokens {
-    /// Reads the answer of the token endpoint or of a ceremony.
+    /// Reads the response of the token endpoint or of a ceremony.
     pub fn of(answer: &Value) -> Self {
         let text = |snake: &str, camel: &str| {
             let value = answer.get(snake).or_else(|| answer.get(camel));
@@ -81,12 +81,12 @@ pub fn basic(id: &str, secret: &str) -> String {
 }
 
 impl TestApp {
-    /// A server beside this one that may share its ceremonies; both need `challenges.store = database`.
+    /// Another server on the same database that can share its ceremonies; both need `challenges.store = database`.
     pub fn twin(&self) -> Self {
         self.twin_with("")
     }
 
-    /// The same with more configuration: what the first server had beside the usual clients.
+    /// [`TestApp::twin`] with additional configuration: what the first server had besides the usual clients.
     pub fn twin_with(&self, config: &str) -> Self {
         Self::with(&Options {
             beside: Some(self),
@@ -111,7 +111,7 @@ impl TestApp {
         Tokens::of(&reply.expect(200).json())
     }
 
-    /// Ends a ceremony at the token endpoint.
+    /// Completes a ceremony at the token endpoint.
     pub fn redeem(&self, begun: &Value, credential: &Value, basic: Option<&str>, more: &[(&str, &str)]) -> Reply {
         let credential = credential.to_string();
         let mut form = vec![
@@ -127,13 +127,13 @@ impl TestApp {
         }
     }
 
-    /// The whole body of an introspection by `api`.
+    /// The complete body of an introspection by `api`.
     pub fn introspection(&self, token: &str) -> String {
         let request = self.request("POST", "/oauth/introspect").basic("api", API_SECRET);
         request.form(&[("token", token)]).send().expect(200).body
     }
 
-    /// Whether an access token opens the own API now; whatever else than "yes" or 401 is a failure.
+    /// Whether an access token is currently accepted by our own API; anything but success or 401 fails the test.
     #[track_caller]
     pub fn opens(&self, access: &str) -> bool {
         let reply = self.client("web").bearer("GET", "/v1/me", access).send();
@@ -145,12 +145,12 @@ impl TestApp {
         true
     }
 
-    /// Asks userinfo with an access token, from no page.
+    /// Calls userinfo with an access token, not from a page.
     pub fn userinfo(&self, access: &str) -> Reply {
         self.request("GET", "/oauth/userinfo").header("Authorization", &format!("Bearer {access}")).send()
     }
 
-    /// The token endpoint, called by a confidential client with [`API_SECRET`].
+    /// Calls the token endpoint as a confidential client with [`API_SECRET`].
     pub fn token_by(&self, client: &str, form: &[(&str, &str)]) -> Reply {
         let request = self.request("POST", "/oauth/token").form(form);
         request.header("Authorization", &basic(client, API_SECRET)).send()
@@ -167,7 +167,7 @@ impl TestApp {
         (browser, passkey, id)
     }
 
-    /// Verifies as a resource server or client would: with what `jwks.json` says now.
+    /// Verifies a token as a resource server or client would, with the current `jwks.json`.
     #[track_caller]
     pub fn verified(&self, token: &str, audience: &str, typ: &str) -> Map<String, Value> {
         let set = self.request("GET", "/.well-known/jwks.json").send().expect(200);
@@ -188,7 +188,7 @@ impl TestApp {
         verify(token, &expected, self.clock.now()).unwrap_or_else(|refusal| panic!("{refusal}: {token}")).into_claims()
     }
 
-    /// Changes keys as the command line would: under the lock, with the master key.
+    /// Changes keys as the command line does: under the lock, with the master key.
     pub fn change_keys<T>(&self, work: impl FnOnce(&mut PgConnection, &MasterKey, Time) -> Result<T, KeysError>) -> T {
         let master = MasterKey::load(&cluster::master_key_file(), GroupReadable::Refused).expect("the master key");
         let now = self.clock.now();
@@ -199,7 +199,7 @@ impl TestApp {
     }
 }
 
-/// The policy that keys are rotated by: ten minutes published first.
+/// The policy for rotating keys: published for ten minutes first.
 pub fn policy(longest_life: Duration) -> Policy {
     Policy::with_longest_life(longest_life)
 }
@@ -214,7 +214,7 @@ pub fn within(limit: Real, what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Does something many times at the same moment; gives what came of each.
+/// Does something many times at the same moment. Returns each result.
 pub fn at_once<T: Send>(times: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(times);
     let (start, work) = (&start, &work);

@@ -1,4 +1,4 @@
-//! The names that the standards give to grants and kinds of tokens.
+//! The standard names of grants and token types.
 
 /// RFC 8628 §3.4.
 pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -7,7 +7,7 @@ pub const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// RFC 7523 §2.1.
 pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// What the kinds of tokens begin with (RFC 8693 §3).
+/// The prefix of token types (RFC 8693 §3).
 pub const TYPE: &str = "urn:ietf:params:oauth:token-type:";
 pub const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
 pub const ID: &str = "urn:ietf:params:oauth:token-type:id_token";

@@ -1,9 +1,9 @@
 //! A real browser: headless Chromium, driven through chromedriver by the W3C WebDriver protocol over plain HTTP.
 //!
-//! One chromedriver serves the whole test binary; the kernel stops it together with this process, however that ends, and
-//! it takes its browsers along. Nothing here sleeps for a fixed time: whatever is asked for is looked for until it is
-//! there or the [`PATIENCE`] is over. A test fails when the browser's console holds an error (a broken script, a
-//! violated content security policy, a failed request) that it did not [announce](Chromium::expect_console).
+//! One chromedriver serves the whole test binary. The kernel stops it together with this process, however that ends,
+//! and it takes its browsers with it. Nothing here sleeps for a fixed time: it polls until the expected thing appears
+//! or the [`PATIENCE`] is over. A test fails if the browser's console contains an error (a broken script, a violated
+//! content security policy, a failed request) that it did not [announce](Chromium::expect_console).
 
 use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader};
@@ -18,11 +18,11 @@ use tempfile::TempDir;
 
 /// How long something may take to appear.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The key under which WebDriver §12.2 names elements.
+/// The key by which WebDriver §12.2 identifies elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-/// The keys of a keyboard, as WebDriver §17.4.2 writes them.
+/// Tab, in the notation of WebDriver §17.4.2.
 pub const TAB: char = '\u{e004}';
-/// Shift, held while a [`TAB`] is pressed.
+/// Shift, held while [`TAB`] is pressed.
 pub const SHIFT: char = '\u{e008}';
 /// Enter.
 pub const ENTER: char = '\u{e007}';
@@ -48,7 +48,7 @@ const HOLD_PROMPTS: &str = r"
 
 static DRIVER: LazyLock<Result<String, String>> = LazyLock::new(start_driver);
 
-/// A program on the `PATH`.
+/// The path of a program on the `PATH`.
 fn program(name: &str) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -60,13 +60,14 @@ fn program(name: &str) -> Result<PathBuf, String> {
 fn start_driver() -> Result<String, String> {
     program("chromium")?;
     let driver = program("chromedriver")?;
-    // What Chromium leaves behind is swept with this folder by the next run.
+    // The next run removes this folder with what Chromium left in it.
     let folder = std::env::temp_dir().join(format!("passmint-it-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let (send, receive) = mpsc::channel();
     // The parent-death signal follows the thread that started the child, so that thread never ends.
     std::thread::spawn(move || {
-        // Asked for any port, chromedriver now and then chooses one that is taken on the other loopback address, and ends.
+        // When it may choose any port, chromedriver sometimes chooses one that is taken on the other loopback address,
+        // and ends.
         for _ in 0..5 {
             let mut child = Command::new("setpriv")
                 .args(["--pdeathsig", "TERM", "--"])
@@ -92,10 +93,10 @@ fn start_driver() -> Result<String, String> {
     receive.recv_timeout(PATIENCE).map_err(|_| "chromedriver does not say that it listens".to_owned())
 }
 
-/// What kind of authenticator a browser is given.
+/// The kind of authenticator that a browser has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// The computer's own, with a passkey manager that copies to other devices.
+    /// The computer's own, with a passkey manager that synchronises to other devices.
     Platform,
     /// A security key with a PIN.
     SecurityKey,
@@ -114,12 +115,12 @@ impl Chromium {
         let driver = DRIVER.as_ref().unwrap_or_else(|problem| panic!("{problem}"));
         let root = rustix::process::geteuid().is_root();
         let (profile, session) = open_session(driver, root)
-            // Where user namespaces are forbidden, Chromium cannot make its sandbox.
+            // Where user namespaces are forbidden, Chromium cannot create its sandbox.
             .or_else(|refused| if root { Err(refused) } else { open_session(driver, true) })
             .unwrap_or_else(|refused| panic!("Chromium does not start: {refused}"));
         let browser = Self { session, expected: RefCell::default(), _profile: profile };
         browser.resize(1280, 800);
-        // Which window has the keyboard is up to the machine; nothing matches `:focus` in one that has it not.
+        // The machine decides which window has the keyboard; without it nothing matches `:focus`.
         browser.devtools("Emulation.setFocusEmulationEnabled", &json!({ "enabled": true }));
         browser.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": HOLD_PROMPTS }));
         browser
@@ -134,7 +135,7 @@ impl Chromium {
         self.call("POST", path, body).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    /// Asks again and again, until there is an answer.
+    /// Polls until there is an answer.
     #[track_caller]
     pub fn until<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
@@ -152,13 +153,13 @@ impl Chromium {
         }
     }
 
-    /// Opens an address and waits until it is loaded.
+    /// Opens a URL and waits until it is loaded.
     #[track_caller]
     pub fn open(&self, url: &str) {
         self.must("/url", &json!({ "url": url }));
     }
 
-    /// Goes on in the other one of two windows.
+    /// Switches to the other of two windows.
     #[track_caller]
     pub fn goes_to_the_other_window(&self) {
         self.until("another window", || {
@@ -169,7 +170,7 @@ impl Chromium {
         });
     }
 
-    /// The address of the page.
+    /// The URL of the page.
     pub fn url(&self) -> String {
         self.call("GET", "/url", &Value::Null).unwrap_or_default().as_str().unwrap_or_default().to_owned()
     }
@@ -198,12 +199,12 @@ impl Chromium {
         self.found("css selector", css).into_iter().find(|element| self.shown(element))
     }
 
-    /// Whether an element is there to be seen now.
+    /// Whether an element is currently visible.
     pub fn sees(&self, css: &str) -> bool {
         self.first_shown(css).is_some()
     }
 
-    /// The text of the first visible element, once there is one with a text.
+    /// The text of the first visible element, once one has a text.
     #[track_caller]
     pub fn text(&self, css: &str) -> String {
         self.until(css, || {
@@ -212,7 +213,7 @@ impl Chromium {
         })
     }
 
-    /// Waits until the first visible element holds a text.
+    /// Waits until the first visible element contains a text.
     #[track_caller]
     pub fn reads(&self, css: &str, wanted: &str) {
         self.until(&format!("{css} with “{wanted}”"), || {
@@ -226,13 +227,13 @@ impl Chromium {
         self.script("return document.body.innerText", &[]).as_str().unwrap_or_default().to_owned()
     }
 
-    /// Clicks the first visible element of a selector.
+    /// Clicks the first visible element that matches a selector.
     #[track_caller]
     pub fn click(&self, css: &str) {
         self.until(&format!("a click on {css}"), || self.click_element(&self.first_shown(css)?));
     }
 
-    /// Presses the visible button or link with these words.
+    /// Presses the visible button or link with this text.
     #[track_caller]
     pub fn press(&self, words: &str) {
         let path = format!("//*[self::a or self::button or self::summary][normalize-space(.)='{words}']");
@@ -246,7 +247,7 @@ impl Chromium {
         self.call("POST", &format!("/element/{element}/click"), &json!({})).ok().map(drop)
     }
 
-    /// Types into a field, after what is there.
+    /// Types into a field, after its current content.
     #[track_caller]
     pub fn type_into(&self, css: &str, text: &str) {
         self.until(&format!("typing into {css}"), || {
@@ -255,7 +256,7 @@ impl Chromium {
         });
     }
 
-    /// Presses a key on the keyboard, with another one held.
+    /// Presses a key on the keyboard, optionally with another one held.
     #[track_caller]
     pub fn key(&self, key: char, held: Option<char>) {
         let action = |kind: &str, key: char| json!({ "type": kind, "value": key.to_string() });
@@ -267,13 +268,13 @@ impl Chromium {
         self.must("/actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] }));
     }
 
-    /// Runs a function body in the page; the value of its `return`.
+    /// Runs a function body in the page. Returns its value.
     #[track_caller]
     pub fn script(&self, body: &str, arguments: &[Value]) -> Value {
         self.must("/execute/sync", &json!({ "script": body, "args": arguments }))
     }
 
-    /// A command of the Chrome DevTools protocol.
+    /// Sends a command of the Chrome DevTools protocol.
     #[track_caller]
     pub fn devtools(&self, method: &str, parameters: &Value) -> Value {
         self.must("/goog/cdp/execute", &json!({ "cmd": method, "params": parameters }))
@@ -284,13 +285,13 @@ impl Chromium {
         self.call("GET", "/cookie", &Value::Null).unwrap_or_default().as_array().cloned().unwrap_or_default()
     }
 
-    /// Makes the page this large, in CSS pixels: narrower than a window can be.
+    /// Makes the page this large, in CSS pixels; it can be narrower than a window.
     pub fn resize(&self, width: u32, height: u32) {
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
     }
 
-    /// Prefers `light` or `dark`, and nothing that moves.
+    /// Prefers `light` or `dark`, and reduced motion.
     pub fn prefer(&self, scheme: &str) {
         let features = json!([
             { "name": "prefers-color-scheme", "value": scheme },
@@ -299,25 +300,25 @@ impl Chromium {
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
     }
 
-    /// Writes a picture of the whole page.
+    /// Writes a screenshot of the whole page.
     pub fn picture(&self, file: &Path) {
         let taken = self.devtools("Page.captureScreenshot", &json!({ "captureBeyondViewport": true }));
         let bytes = base64::engine::general_purpose::STANDARD.decode(taken["data"].as_str().unwrap()).unwrap();
         std::fs::write(file, bytes).expect("the picture is written");
     }
 
-    /// Whether prompts wait for [`Self::touches`], on pages of this origin and from the next one on; else they are
+    /// Makes prompts wait for [`Self::touches`], on pages of this origin and from the next page on; otherwise they are
     /// answered at once.
     ///
-    /// A virtual authenticator that nobody touches never answers again, also not when it is touched later. So the wait is
-    /// before it: a call to the passkey API is held back, as by a prompt that is open, and then goes on unchanged (but for
-    /// the immediate mode, whose gesture may have expired by then).
+    /// A virtual authenticator that nobody touches never answers again, not even when it is touched later. The wait is
+    /// therefore in front of it: a call to the passkey API is held back, like by an open prompt, and then continues
+    /// unchanged (except for the immediate mode, whose user activation may have expired by then).
     #[track_caller]
     pub fn hold_prompts(&self, hold: bool) {
         self.script("sessionStorage.setItem('hold', arguments[0])", &[json!(if hold { "yes" } else { "no" })]);
     }
 
-    /// Waits for a prompt that is held back, and answers it.
+    /// Waits for a prompt that was held back, and answers it.
     #[track_caller]
     pub fn touches(&self) {
         self.until("a prompt", || {
@@ -326,7 +327,7 @@ impl Chromium {
         });
     }
 
-    /// Plugs in an authenticator that verifies its person and answers at once.
+    /// Adds an authenticator that verifies its person and answers at once.
     #[track_caller]
     pub fn plug_in(&self, device: Device) -> String {
         let platform = device == Device::Platform;
@@ -338,14 +339,15 @@ impl Chromium {
         self.must("/webauthn/authenticator", &authenticator).as_str().expect("its id").to_owned()
     }
 
-    /// Whether somebody touches the authenticator when it is asked. One that is not touched leaves the answer to others.
+    /// Sets whether somebody touches the authenticator when it is asked. One that is not touched leaves the answer to
+    /// others.
     #[track_caller]
     pub fn touch(&self, device: &str, present: bool) {
         let parameters = json!({ "authenticatorId": device, "enabled": present });
         self.devtools("WebAuthn.setAutomaticPresenceSimulation", &parameters);
     }
 
-    /// Whether the authenticator recognises its person.
+    /// Sets whether the authenticator verifies its person.
     #[track_caller]
     pub fn recognise(&self, device: &str, verified: bool) {
         self.must(&format!("/webauthn/authenticator/{device}/uv"), &json!({ "isUserVerified": verified }));
@@ -364,7 +366,7 @@ impl Chromium {
         self.must(&format!("/webauthn/authenticator/{device}/credential"), passkey);
     }
 
-    /// Announces an error that the console will hold because of what the test does, a refused request say.
+    /// Announces an error that the console will contain because of what the test does, such as a refused request.
     pub fn expect_console(&self, part: &str) {
         self.expected.borrow_mut().push(part.to_owned());
     }
@@ -407,7 +409,7 @@ fn open_session(driver: &str, without_sandbox: bool) -> Result<(TempDir, String)
     let mut arguments = vec![
         "--headless=new".to_owned(),
         format!("--user-data-dir={}", profile.path().display()),
-        // Nothing but the server under test is asked for anything.
+        // Only the server under test may be contacted.
         "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE *.localhost , EXCLUDE 127.0.0.1"
             .to_owned(),
     ];
@@ -438,7 +440,7 @@ fn open_session(driver: &str, without_sandbox: bool) -> Result<(TempDir, String)
     Ok((profile, format!("{driver}/session/{id}")))
 }
 
-/// One command; the error is `code: message`.
+/// Sends one command; the error is `code: message`.
 fn command(method: &str, url: &str, body: &Value) -> Result<Value, String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)

@@ -8,8 +8,8 @@ use crate::support::tokens::{Tokens, basic, claims};
 use crate::support::urn::{EXCHANGE, TYPE};
 use crate::support::{API_SECRET, Options, TestApp};
 
-/// Two Passmints: who is signed in at the first to the app `wiki` is let in at the second, where the app is `wiki-there`
-/// (draft-ietf-oauth-identity-assertion-authz-grant).
+/// Two Passmints: a person signed in to the app `wiki` at the first is admitted at the second, where the app is
+/// `wiki-there` (draft-ietf-oauth-identity-assertion-authz-grant).
 #[test]
 fn an_identity_assertion_carries_a_sign_in_to_another_server() {
     const THERE: &str = "https://as.example";
@@ -72,7 +72,8 @@ fn an_identity_assertion_carries_a_sign_in_to_another_server() {
         assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some(error)), "{name}: {}", reply.body);
     }
 
-    // There it is a grant of that client alone, as often as it likes until it ends, for no more than it says.
+    // There it is a grant for that client alone, usable any number of times until it expires, and for no more than it
+    // says.
     let first = given(bearer(&there, "wiki-there", assertion, &[]));
     let second = bearer(&there, "wiki-there", assertion, &[("scope", "read")]).expect(200).json();
     assert_eq!((&claims(&first)["scope"], &second["scope"]), (&json!("read"), &json!("read")), "write is not trusted");
@@ -88,7 +89,7 @@ fn an_identity_assertion_carries_a_sign_in_to_another_server() {
     bearer(&there, "wiki-there", assertion, &[]).expect_oauth(400, "invalid_grant");
 }
 
-/// A server that gives identity assertions to `wiki` for another.
+/// A server that issues identity assertions to `wiki` for another server.
 fn assertion_giver(other: &str) -> String {
     let client = |id: &str| {
         format!(
@@ -105,7 +106,7 @@ fn assertion_giver(other: &str) -> String {
     )
 }
 
-/// A server that takes them.
+/// A server that accepts them.
 fn assertion_taker(idp: &TestApp) -> String {
     let client = |id: &str| {
         format!(

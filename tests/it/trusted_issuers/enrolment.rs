@@ -29,7 +29,7 @@ fn a_fresh_token_makes_a_passkey() {
     web.post("/v1/passkeys/registration/verify", &verify(&begun, &credential))
         .expect_problem(410, "ceremony_expired_or_used");
 
-    // The session of the ceremony is nobody's: it opens nothing, and with it ends what was begun.
+    // The session of the ceremony belongs to no client: it opens nothing, and when it ends, so does the ceremony.
     let begun = try_by(&vouching(&app), &json!({})).expect(200).json();
     let credential = app.passkey().create(&begun["publicKey"]);
     app.sql("UPDATE sessions SET revoked_at = now() WHERE client_id IS NULL");
@@ -46,14 +46,14 @@ fn a_fresh_token_makes_a_passkey() {
     try_by(&unspent, &json!({})).expect(200);
     app.sql("UPDATE users SET status = 'disabled'");
     try_by(&vouching(&app), &json!({})).expect_problem(401, "invalid_token");
-    // It opens nothing else, and without the mark not even that.
+    // The token is accepted for nothing else, and without the setting not even for this.
     web.bearer("GET", "/v1/me", &vouching(&app)).send().expect_problem(401, "invalid_token");
     let plain = trusting(&key, "subject = \"create\"");
     let reply = plain.client("web").bearer("POST", options, &vouching(&plain)).json(&json!({})).send();
     reply.expect_problem(401, "invalid_token");
 }
 
-/// A token of somebody who signed in at the partner just now, to be spoilt.
+/// A token of a person who has just signed in at the partner, to be altered.
 fn vouching(app: &TestApp, key: &Key, change: impl FnOnce(&mut Value)) -> String {
     let (header, mut claims) = parts(app, "p-1");
     claims["auth_time"] = claims["iat"].clone();
@@ -61,7 +61,7 @@ fn vouching(app: &TestApp, key: &Key, change: impl FnOnce(&mut Value)) -> String
     key.sign(&header, &claims)
 }
 
-/// What lets nobody make a passkey, although some of it is good elsewhere.
+/// Tokens that let nobody make a passkey, although some of them are accepted elsewhere.
 #[test]
 fn a_token_that_makes_no_passkey_is_refused_by_name() {
     let key = Key::p256();
@@ -106,7 +106,7 @@ fn a_token_that_makes_no_passkey_is_refused_by_name() {
     }
 }
 
-/// Who administers this server is spoken for by nobody else: neither when the passkey is begun nor when it is made.
+/// No issuer can vouch for an administrator of this server: neither when the ceremony begins nor when it is completed.
 #[test]
 fn no_issuer_makes_a_passkey_for_an_administrator() {
     let key = Key::p256();
@@ -127,7 +127,7 @@ fn no_issuer_makes_a_passkey_for_an_administrator() {
     assert_eq!(app.count(&format!("SELECT count(*) AS n FROM credentials WHERE user_id = '{ada}'")), 1);
 }
 
-/// Who is refused leaves nothing behind: no account, no link.
+/// A person who is refused leaves nothing behind: no account, no link.
 #[test]
 fn nobody_is_made_or_linked_who_may_not_come_in() {
     let key = Key::p256();

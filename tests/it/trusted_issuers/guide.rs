@@ -1,4 +1,5 @@
-//! The guide docs/recipes/your-own-backend.md: its configuration gives what it prints. `make test-live` runs its script.
+//! The guide docs/recipes/your-own-backend.md: its configuration produces what it prints. `make test-live` runs its
+//! script.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +15,13 @@ use crate::support::{Options, Reply, TestApp};
 const GUIDE: &str = include_str!("../../../docs/recipes/your-own-backend.md");
 const BACKEND: &str = "https://shop.example.com";
 
-/// The guide's blocks in one language, as one text.
+/// The guide's code blocks in one language, as one text.
 fn blocks(language: &str) -> String {
     let fence = format!("```{language}\n");
     GUIDE.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// The guide's server, which trusts this key; each thing that is put in its place must be there.
+/// The guide's server, trusting this key; everything that is replaced in the configuration must be there.
 fn spawn(key: &Key) -> TestApp {
     let mut config = blocks("toml");
     let between = |text: &str, from: &str, to: &str| {
@@ -81,7 +82,7 @@ fn the_guide_to_a_backends_custom_tokens_says_what_comes_out() {
     assert_eq!(custom["act"]["sub"], printed["act"]["sub"]);
     let life = |claims: &Value| claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
     assert!(life(&custom) == 60 && life(&json!(printed)) <= 60, "no longer than what was exchanged");
-    // The same user is the same person, another is another.
+    // The same user is the same person, and another user is another person.
     assert_eq!(claims(&given(ask(&app, &vouch(&app, &key, json!({})), BLUE)))["sub"], "4711");
     assert_eq!(claims(&given(ask(&app, &vouch(&app, &key, json!({ "sub": "4712" })), BLUE)))["sub"], "4712");
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 2);

@@ -1,4 +1,4 @@
-//! Hooks before the sign-in that a trusted issuer's token gives.
+//! Hooks before the sign-in by a trusted issuer's token.
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -108,7 +108,7 @@ fn what_a_hook_adds_is_in_what_others_tokens_give() {
         assert_eq!((told, &call["user"]["id"], &call["user"]["isNew"]), (expected, &json!(ada), &json!(false)));
         assert_eq!(call["credentialClass"], Value::Null);
     }
-    // Nobody arrives, so nobody is asked about.
+    // Nobody signs in, so the hook is not asked.
     bearer(&hooked.app, "gate", &hooked.token("p-2"), &[]).expect_oauth(400, "invalid_grant");
     assert_eq!(hooked.asked().len(), before + 2);
 }
@@ -137,7 +137,7 @@ fn of_somebody_who_is_denied_no_account_is_made() {
     assert_eq!(hooked.app.count("SELECT count(*) AS n FROM users"), 1);
 }
 
-/// An account that changes hands while the hook thinks is somebody whom it was not asked about.
+/// An id that moves to another account while the hook thinks: the hook was not asked about that person.
 #[test]
 fn whom_the_hook_was_not_asked_about_is_not_let_in() {
     let hooked = Hooked::new("", "");

@@ -1,4 +1,5 @@
-//! Trusted issuers: tokens of others, exchanged (RFC 8693) or brought as grants (RFC 7523), and everything that is refused.
+//! Trusted issuers: their tokens, exchanged (RFC 8693) or presented as grants (RFC 7523), and everything that is
+//! refused.
 
 mod assertions;
 mod enrolment;
@@ -19,7 +20,7 @@ use crate::support::{API_SECRET, Options, Reply, TestApp};
 const PARTNER: &str = "https://partner.example";
 const ORDERS: &str = "https://orders.example";
 
-/// `gate` may exchange the partner's tokens and bring them as grants.
+/// `gate` may exchange the partner's tokens and present them as grants.
 const CONFIG: &str = r#"
 [clients.gate]
 kind = "confidential"
@@ -52,7 +53,7 @@ issues = ["access_token", "id_token"]
 impersonation = true
 "#;
 
-/// The trust in the partner, with these settings more.
+/// The trust in the partner, with these additional settings.
 fn partner(keys: &str, more: &str) -> String {
     format!(
         "{CONFIG}\n[trusted_issuers.partner]\nissuer = \"{PARTNER}\"\n{keys}\nclients = [\"gate\"]\nscopes = [\"read\"]\n{more}\n"
@@ -65,7 +66,7 @@ fn trusting(key: &Key, more: &str) -> TestApp {
     TestApp::with(&Options { config: &partner(&keys, more), ..Options::default() })
 }
 
-/// An honest token of the partner, to be spoilt.
+/// An honest token of the partner, to be altered.
 fn parts(app: &TestApp, sub: &str) -> (Value, Value) {
     let iat = app.clock.now().timestamp();
     let claims = json!({
@@ -126,7 +127,7 @@ fn is_active(app: &TestApp, token: &str) -> bool {
     told["active"] == true
 }
 
-/// One key as PEM fits whatever name a token gives it; several have the names that tokens must give.
+/// A single PEM key is used whatever `kid` a token names; several have the names that tokens must use.
 #[test]
 fn keys_may_be_given_as_pem() {
     let (key, other) = (Key::p256(), Key::p256());
@@ -144,7 +145,7 @@ fn keys_may_be_given_as_pem() {
     }
 }
 
-/// It counts once: neither is it used up, nor anybody let in, for what could not be given.
+/// A token counts once, so if nothing can be issued for it, it is not used up, and nobody is admitted.
 #[test]
 fn a_token_is_not_used_up_in_vain() {
     let key = Key::p256();
@@ -202,7 +203,7 @@ fn a_linked_persons_token_is_exchanged() {
     id.expect_oauth(400, "invalid_scope");
 }
 
-/// RFC 7519 §2: libraries write dates as they read their clock.
+/// RFC 7519 §2: some libraries write dates with fractions of a second.
 #[test]
 fn dates_with_fractions_are_taken() {
     let key = Key::p256();
@@ -225,7 +226,7 @@ fn dates_with_fractions_are_taken() {
     bearer(&app, "gate", &twice, &[]).expect_oauth(400, "invalid_grant");
 }
 
-/// Everything that is wrong with a token, in an exchange and as a grant.
+/// Every possible fault of a token, in an exchange and as a grant.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table of refusals")]
 fn tokens_are_refused_by_name() {
@@ -382,7 +383,7 @@ fn a_token_is_a_grant_for_its_client() {
     let said = app.verified(&access, ORDERS, "at+jwt");
     assert_eq!((&said["sub"], &said["scope"], &said["client_id"]), (&json!(ada), &json!("read"), &json!("gate")));
     assert!(is_active(&app, &access));
-    // When the person signed in there, and who acts for them, is told on; nothing is made up.
+    // When the person signed in there, and who acts for them, is passed on; nothing is invented.
     assert!(!said.contains_key("auth_time") && !said.contains_key("act"));
     let (header, mut claims) = parts(&app, "p-1");
     let signed_in = app.clock.now().timestamp() - 1000;
@@ -395,7 +396,7 @@ fn a_token_is_a_grant_for_its_client() {
     claims["jti"] = json!(fresh());
     claims["may_act"] = json!({ "iss": app.origin, "client_id": "stranger" });
     bearer(&app, "gate", &key.sign(&header, &claims), &[]).expect_oauth(400, "invalid_grant");
-    // The address of the token endpoint is no name of ours, unless the operator says so.
+    // The URL of the token endpoint is not accepted as our name unless the operator says so.
     let (header, mut claims) = parts(&app, "p-1");
     claims["aud"] = json!(format!("{}/oauth/token", app.origin));
     bearer(&app, "gate", &key.sign(&header, &claims), &[]).expect_oauth(400, "invalid_grant");
@@ -407,7 +408,7 @@ fn a_token_is_a_grant_for_its_client() {
     given(bearer(&legacy, "gate", &key.sign(&header, &claims), &[]));
 }
 
-/// RFC 8707: a scope that an API declares is for that API alone.
+/// RFC 8707: a scope that an API declares is only for that API.
 #[test]
 fn a_grant_gives_no_scope_of_an_api_that_was_not_asked_for() {
     const STOCK: &str = "https://stock.example";
@@ -426,7 +427,7 @@ fn a_grant_gives_no_scope_of_an_api_that_was_not_asked_for() {
     assert_eq!(claims(&given(asked(STOCK)))["scope"], "stock:read");
 }
 
-/// Who acts must be alive, whoever vouches for the subject.
+/// The actor's token must be live, whoever vouches for the subject.
 #[test]
 fn an_actor_whose_token_was_revoked_acts_for_nobody() {
     let key = Key::p256();
@@ -445,7 +446,7 @@ fn an_actor_whose_token_was_revoked_acts_for_nobody() {
     asked().expect_oauth(400, "invalid_request");
 }
 
-/// Of many at once one counts, on whichever server, and of whichever use.
+/// Of many concurrent uses one counts, on whichever server and in whichever form.
 #[test]
 fn a_token_counts_once() {
     let key = Key::p256();
@@ -503,7 +504,7 @@ fn an_address_counts_where_the_issuer_is_its_authority() {
     refused(told("p-2", json!("ada@elsewhere.example"), json!(true)));
 }
 
-/// Nobody comes to have what an import of their export would refuse.
+/// Nobody can arrive with an id that an import of their export would refuse.
 #[test]
 fn whoever_arrives_can_be_exported_and_imported() {
     let key = Key::p256();
@@ -531,7 +532,8 @@ fn whoever_arrives_can_be_exported_and_imported() {
     assert_eq!(app.count("SELECT count(*) AS n FROM external_ids"), 20);
 }
 
-/// Who claimed an address first has nothing of whoever proves it later, and no longer the address.
+/// Somebody who merely claimed an address first gets nothing of the person who later verifies it, and loses the
+/// address.
 #[test]
 fn an_address_that_was_only_claimed_opens_nobodys_account() {
     let key = Key::p256();
@@ -578,7 +580,7 @@ fn an_account_is_made_once_for_who_has_none() {
         WHERE source = 'people' AND external_id = 'p-1' AND name = 'Grace' AND email = 'p-1@example.com'
         AND email_verified_at IS NOT NULL";
     assert_eq!(app.count(stored), 1);
-    // A verified address of somebody else makes nobody.
+    // For somebody else's verified address no account is created.
     let (header, mut claims) = parts(&app, "p-2");
     claims["email"] = json!("p-1@example.com");
     claims["email_verified"] = json!(true);
@@ -594,7 +596,7 @@ fn a_trust_ends_at_its_date() {
     exchange(&app, "gate", &token(&app, &key, "p-1"), &[]).expect_oauth(400, "invalid_request");
 }
 
-/// Another Passmint, found by its discovery document, whose ID tokens are taken here.
+/// Another Passmint, found by its discovery document, whose ID tokens are accepted here.
 #[test]
 fn another_provider_is_found_by_its_name() {
     let theirs = TestApp::spawn();
@@ -616,18 +618,18 @@ fn another_provider_is_found_by_its_name() {
     with(&tokens.id).expect_oauth(400, "invalid_request");
     with(&tokens.access).expect_oauth(400, "invalid_request");
     with(&theirs.api_sign_in(&mut passkey, "openid").id).expect_oauth(400, "invalid_request");
-    // Their refresh token is for them alone.
+    // Their refresh token is only for them.
     with(&tokens.refresh).expect_oauth(400, "invalid_request");
     let again = Tokens::of(&theirs.client("web").sign_in(&mut passkey, "openid").expect(200).json());
     assert_eq!(claims(&given(with(&again.id)))["sub"], claims(&access)["sub"], "the same person again");
 
-    // Without the switch nobody of the operator's own network is asked.
+    // Unless it is allowed, nothing in the operator's own network is contacted.
     let closed = TestApp::with(&Options { config: &config, ..Options::default() });
     let reply = exchange(&closed, "gate", &again.id, &[("subject_token_type", &kind)]);
     reply.expect_oauth(400, "invalid_request");
 }
 
-/// Slow, huge, redirecting, of another type: a clear refusal, nobody is asked again at once, and old keys are kept.
+/// Slow, huge, redirecting, or of another type: a clear refusal, no immediate repetition, and the old keys are kept.
 #[test]
 fn a_hostile_server_of_keys_is_refused_and_not_asked_again() {
     let key = Key::p256();
@@ -678,7 +680,7 @@ fn discovery_names_the_grant_where_somebody_may_use_it() {
     assert!(!grants(&TestApp::spawn()));
 }
 
-/// `passmint trusted-issuers`: what is trusted, and whether a token would be believed. Nothing is used up.
+/// `passmint trusted-issuers`: what is trusted, and whether a token would be accepted. Nothing is used up.
 #[test]
 fn an_operator_tries_a_token_out() {
     let (key, other) = (Key::p256(), Key::p256());

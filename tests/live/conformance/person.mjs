@@ -1,33 +1,40 @@
-// Somebody with a passkey in front of a browser, who goes where the suite sends them and does what the pages ask for.
+// A person with a passkey in a browser, who opens the pages that the suite asks for and does what they require.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { chromium } from "playwright-core";
 
-/** How long a page may take to lead on, in milliseconds. */
+/** How long a page may take until it leads to the next one, in milliseconds. */
 const PATIENCE = 60_000;
 
-/** Where a picture is taken: of a page that asks something, or of one that leads nowhere, an error or "you are signed out". */
+/**
+ * Where a screenshot is taken: of a page that asks something, or of a final page, which is an error or "you are signed
+ * out".
+ */
 export const ON_THE_WAY = "on the way";
 export const AT_THE_END = "at the end";
 
 export class Person {
-  /** At the browser, with the passkey of the file; without one they sign up first, and `whoever` is told their id. */
+  /**
+   * Starts the browser, with the passkey from the file. Without a file the person signs up first, and `whoever` is
+   * called with their id.
+   */
   static async sit(issuer, file, whoever) {
     const person = new Person();
     const args = ["--ignore-certificate-errors", "--disable-dev-shm-usage", "--disable-gpu", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])];
-    // A fresh profile that sends cookies to frames of other sites, which session management needs.
+    // A fresh profile that sends cookies to frames of other sites, as session management requires.
     person.profile = mkdtempSync(join(tmpdir(), "passmint-person-"));
     mkdirSync(join(person.profile, "Default"));
     const settings = { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } };
     writeFileSync(join(person.profile, "Default", "Preferences"), JSON.stringify(settings));
     const options = { executablePath: process.env.CHROMIUM, headless: true, args, ignoreHTTPSErrors: true, locale: "en-GB" };
     person.context = await chromium.launchPersistentContext(person.profile, options);
-    // A prompt is opened by the button alone, so that pages can be looked at before they lead on.
+    // Only the button opens a prompt, so that a screenshot can be taken before the page moves on.
     await person.context.addInitScript(() => {
       if (globalThis.PublicKeyCredential) PublicKeyCredential.getClientCapabilities = async () => ({ conditionalGet: false });
-      // Nobody gives a prompt up in less than a second: what fails at once is taken for a view that has no prompts.
+      // No person cancels a prompt within a second: the page takes an immediate failure for a web view without passkey
+      // prompts.
       const prompt = navigator.credentials?.get.bind(navigator.credentials);
       if (prompt) navigator.credentials.get = (options) =>
         prompt(options).catch((error) => new Promise((_, reject) => { setTimeout(reject, 1000, error); }));
@@ -39,7 +46,7 @@ export class Person {
     const kind = { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true };
     person.authenticator = (await person.devtools.send("WebAuthn.addVirtualAuthenticator", { options: kind })).authenticatorId;
     if (existsSync(file)) {
-      // It counts on from the clock, so that no use is lost between two browsers.
+      // The counter continues from the clock, so it never falls behind what another browser has sent.
       const credential = { ...JSON.parse(readFileSync(file, "utf8")), signCount: Math.floor(Date.now() / 1000) };
       await person.devtools.send("WebAuthn.addCredential", { authenticatorId: person.authenticator, credential });
     } else {
@@ -58,22 +65,22 @@ export class Person {
     return this.page.evaluate(async () => (await (await fetch("/v1/session")).json()).user.id);
   }
 
-  /** Writes the passkey down. */
+  /** Writes the passkey to the file. */
   async keeps() {
     const { credentials } = await this.devtools.send("WebAuthn.getCredentials", { authenticatorId: this.authenticator });
     writeFileSync(this.file, JSON.stringify(credentials[0]), { mode: 0o600 });
   }
 
-  /** Leaves; cookies are forgotten. */
+  /** Closes the browser; the cookies are lost. */
   async goes() {
     await this.context.close();
     rmSync(this.profile, { recursive: true, force: true });
   }
 
-  /** Opens an address as the suite asks for it, and does what the pages want until they lead to nothing more. */
+  /** Opens an address the way the suite asks for it, and does what the pages require until nothing more follows. */
   async visits({ url, method }, { looks, refuses, asksAbout, picture, over }) {
     if (refuses) await this.takesBackWhatWasAllowed();
-    // Who is signed in would be sent on at once.
+    // A person who is signed in would be redirected at once.
     if (looks) await this.context.clearCookies();
     if (method === "POST") await this.posts(url);
     else await this.page.goto(url, { waitUntil: "domcontentloaded" }).catch(() => {});
@@ -100,7 +107,7 @@ export class Person {
     throw new Error(`nothing more happened at ${this.page.url().split("?")[0]}`);
   }
 
-  /** As a form of another site does it. */
+  /** Posts the parameters as a form of another site. */
   async posts(address) {
     const { origin, pathname, searchParams } = new URL(address);
     await this.page.goto("about:blank");
@@ -120,7 +127,7 @@ export class Person {
     while (await this.sees(".btn-remove")) await this.presses(".btn-remove");
   }
 
-  /** A picture of the whole page; a browser that is busy elsewhere is asked again. */
+  /** Takes a screenshot of the whole page; repeats it if the browser is busy. */
   async looks(tries = 3) {
     try {
       return await this.page.screenshot({ fullPage: true, timeout: 5000 });
@@ -134,11 +141,12 @@ export class Person {
     return (await this.page.$$(selector).catch(() => [])).length > 0;
   }
 
-  /** Presses a button and waits for the page that it leads to. */
+  /** Presses a button and waits for the page that follows. */
   async presses(selector) {
     const button = await this.page.$(selector).catch(() => undefined);
     if (!button) return;
-    // Nobody waits for the click: where the page is left before the finger is up, the browser never says that it was.
+    // The click is not awaited: if the page is left before the mouse button is up, the browser never reports the click
+    // as done.
     button.click({ timeout: PATIENCE }).catch(() => {});
     for (const end = Date.now() + PATIENCE; Date.now() < end;) {
       const gone = await button.evaluate(() => false).catch(() => true);

@@ -1,9 +1,11 @@
-// Runs plans of the OpenID Foundation's conformance suite against a running Passmint, with somebody in front of a browser:
+// Runs plans of the OpenID Foundation's conformance suite against a running Passmint, with a simulated person in a
+// browser:
 //
 //   node tests/live/conformance/run.mjs <folder> [plan[:module]…]
 //
-// SUITE and ISSUER are the addresses of both, PASSMINT the binary, CONFIG the server's configuration, CHROMIUM the browser.
-// The folder keeps the person's passkey and gets a report of each plan. docs/reference/conformance.md says how all is started.
+// SUITE and ISSUER are the addresses of the two, PASSMINT is the binary, CONFIG the server's configuration, CHROMIUM
+// the browser. The folder keeps the person's passkey and receives a report of each plan. docs/reference/conformance.md
+// describes the set-up.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,10 +22,10 @@ const suite = new Suite(SUITE);
 /** How long a module may take, in milliseconds: some wait for a minute. */
 const PATIENCE = 240_000;
 
-/** How long after that everything else of it may take: the browser's start and end, and the suite's log. */
+/** How long the rest of a module's run may take: starting and closing the browser, and reading the suite's log. */
 const GRACE = 60_000;
 
-/** What the person is like: a value for every standard claim. */
+/** The person's claims: a value for every standard claim. */
 const CLAIMS = {
   name: "Ada Lovelace", given_name: "Ada", family_name: "Lovelace", middle_name: "King", nickname: "ada",
   preferred_username: "ada", profile: "https://ada.example/", picture: "https://ada.example/picture.png",
@@ -34,21 +36,21 @@ const CLAIMS = {
 };
 
 /**
- * What a module says that takes an answer as well as a page with an error, or that wants the page of somebody signed out. A picture of
- * the way there would be the wrong one, and end the module before the answer.
+ * What a module logs if it accepts a redirect as well as an error page, or if it wants the page after a sign-out. A
+ * screenshot of an earlier page would be the wrong one, and would end the module before the answer.
  */
 const WANTS_THE_END = /^If the server does not return|^The login page should be shown, if not|successful logout page/;
 
 const command = (...words) => execFileSync(PASSMINT, [...words, "--config", CONFIG], { encoding: "utf8" });
 const pause = (milliseconds) => new Promise((over) => setTimeout(over, milliseconds));
 
-/** A fresh browser with the person's passkey; the first time they sign up and get their claims. */
+/** Opens a fresh browser with the person's passkey; the first time, the person signs up and is given their claims. */
 function sitDown() {
   const claims = Object.entries(CLAIMS).flatMap(([name, value]) => ["--claim", `${name}=${value}`]);
   return Person.sit(ISSUER, join(folder, "passkey.json"), (id) => command("users", "set", id, ...claims));
 }
 
-/** One module from its start to its end. */
+/** Runs one module from start to end. */
 async function run(plan, { testModule, variant }) {
   const id = await suite.start(plan, testModule, variant);
   const person = await sitDown();
@@ -65,7 +67,7 @@ async function run(plan, { testModule, variant }) {
   return said;
 }
 
-/** The same, and once more if the browser got stuck; what the suite has judged is never asked again. */
+/** Runs a module, and once more if the browser got stuck; a module that the suite has judged is never repeated. */
 async function runOrAgain(plan, module) {
   const failed = (error) => ({ verdict: false, result: "ERROR", told: [error.message] });
   const within = () => Promise.race([run(plan, module), late()]).catch(failed);
@@ -73,12 +75,12 @@ async function runOrAgain(plan, module) {
   return first.verdict ? first : { ...await within(), again: `${first.result} ${first.told.join("; ")}` };
 }
 
-/** Fails when a module has taken longer than any may; a browser that hangs does not answer a `close` either. */
+/** Fails when a module has taken longer than any may; a browser that hangs does not answer `close` either. */
 function late() {
   return new Promise((_, fail) => setTimeout(() => fail(new Error("took too long")), PATIENCE + GRACE));
 }
 
-/** Opens the pages that the module asks for, and sends pictures where it wants some. */
+/** Opens the pages that the module asks for, and uploads the screenshots that it wants. */
 async function attend(id, testModule, person) {
   const over = async () => ended((await suite.state(id)).status);
   const picture = async (where, take) => {
@@ -103,9 +105,9 @@ async function attend(id, testModule, person) {
     await suite.visited(id, next.url);
     await person.visits(next, {
       refuses: testModule.includes("user-rejects"),
-      // Each of its two clients has an address of its own, and nobody signs in before the second visit to it.
+      // Each of the module's two clients has its own address, and the person signs in only at the second visit to it.
       looks: twice && !visited.has(next.url),
-      // Logo and links are on the page that asks, not on the one before.
+      // Logo and links are on the consent page, not on the sign-in page before it.
       asksAbout: /^oidcc-registration-(logo|policy|tos)-uri$/.test(testModule),
       picture,
       over,
@@ -114,7 +116,7 @@ async function attend(id, testModule, person) {
   }
 }
 
-/** All modules of a plan, or those named; prints what is no success, and writes the report. */
+/** Runs all modules of a plan, or the named ones; prints each result, and writes the report. */
 async function runPlan({ name, plan, variant, configuration }, only) {
   const { id, modules } = await suite.plan(plan, variant, configurations[configuration]);
   const results = [];
@@ -137,5 +139,5 @@ for (const plan of plans) {
   const asked = wanted.map((one) => one.split(":")).filter(([name]) => name === plan.name);
   if (wanted.length === 0 || asked.length > 0) await runPlan(plan, asked.flatMap(([, module]) => module ?? []));
 }
-// A browser that hangs, and clocks that still run, shall not hold this up.
+// A browser that hangs, and timers that still run, must not delay the exit.
 process.exit();

@@ -1,4 +1,4 @@
-// The conformance suite's REST API, as far as it is needed here.
+// The conformance suite's REST API, as far as these tests need it.
 export class Suite {
   constructor(address) {
     this.address = address;
@@ -14,22 +14,22 @@ export class Suite {
     return text ? JSON.parse(text) : undefined;
   }
 
-  /** Makes a plan; gives its `id` and its `modules`. */
+  /** Creates a plan; returns its `id` and its `modules`. */
   plan(planName, variant, configuration) {
     return this.call("POST", "plan", { planName, variant: variant && JSON.stringify(variant) }, configuration);
   }
 
-  /** Starts a module of a plan; gives its id. */
+  /** Starts a module of a plan; returns its id. */
   async start(plan, test, variant) {
     return (await this.call("POST", "runner", { test, plan, variant: JSON.stringify(variant ?? {}) })).id;
   }
 
-  /** Goes on with a module that waited to be started. */
+  /** Continues a module that is waiting to be started. */
   go(id) {
     return this.call("POST", `runner/${id}`);
   }
 
-  /** The `status` of a module, and the `next` page that its browser shall open. */
+  /** Returns the `status` of a module, and the `next` page that its browser must open. */
   async state(id) {
     const { status } = await this.call("GET", `info/${id}`);
     if (status !== "WAITING") return { status };
@@ -41,7 +41,7 @@ export class Suite {
     return this.call("POST", `runner/browser/${id}/visit`, { url });
   }
 
-  /** The places in the log that still want a picture, and what the module says of it. */
+  /** Returns the log entries that still want a screenshot, with the module's description of each. */
   async pictures(id) {
     const log = await this.call("GET", `log/${id}`);
     return log.filter(({ upload }) => upload).map(({ upload, msg }) => ({ place: upload, msg }));
@@ -51,7 +51,10 @@ export class Suite {
     return this.call("POST", `log/${id}/images/${place}`, {}, `data:image/png;base64,${png.toString("base64")}`);
   }
 
-  /** The end of a module: its `result`, whether that is a `verdict` of the suite, and what was `told` that is not a success. */
+  /**
+   * Returns the outcome of a module: its `result`, whether that is the suite's own `verdict`, and in `told` everything
+   * that is not a success.
+   */
   async result(id) {
     const { status, result } = await this.call("GET", `info/${id}`);
     const log = await this.call("GET", `log/${id}`);
@@ -61,5 +64,5 @@ export class Suite {
   }
 }
 
-/** Whether a module has come to its end. */
+/** Whether a module has ended. */
 export const ended = (status) => status === "FINISHED" || status === "INTERRUPTED";

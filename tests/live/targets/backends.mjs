@@ -1,4 +1,5 @@
-// Appwrite and InstantDB, which make their tokens themselves: what Passmint asks is what their own server libraries ask.
+// Appwrite and InstantDB, which issue their tokens themselves: Passmint sends the same requests as their own server
+// libraries.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { init } from "@instantdb/admin";
@@ -9,7 +10,7 @@ import { check } from "../harness.mjs";
 const APP = "5a8b2c1d-0c5b-4f0e-9d5a-7c1f3b2a9e40";
 const REFRESH = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
 
-/** Listens where the bridges of ./bridges.mjs ask, and answers as both document. */
+/** Listens where the bridges of ./bridges.mjs send their requests, and answers as the two services document. */
 export async function backends({ user, call, kept }) {
   const heard = [];
   const server = createServer(async (request, response) => {
@@ -25,7 +26,7 @@ export async function backends({ user, call, kept }) {
   });
   await new Promise((resolve) => server.listen(kept.backendsPort, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${kept.backendsPort}`;
-  /** What the two said, but for what a library adds of itself. */
+  /** Asserts that the two requests are equal, apart from headers that a library adds. */
   const same = (names) => {
     const [ours, theirs] = heard.splice(0).map(({ method, pathname, headers, body }) =>
       ({ method, pathname, body, headers: Object.fromEntries(names.map((name) => [name, headers[name]])) }));

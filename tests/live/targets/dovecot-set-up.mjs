@@ -1,4 +1,4 @@
-// A Dovecot of this run's own, and a client of IMAP as far as signing in goes.
+// A private Dovecot, and an IMAP client that can only sign in.
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -14,14 +14,14 @@ const SASL = {
   PLAIN: (name, password) => base64(`\0${name}\0${password}`),
 };
 
-/** Signs in to IMAP; gives the connection, or throws the answer. */
+/** Signs in to IMAP; returns the connection, or throws the answer. */
 export async function signIn(port, mechanism, name, secret) {
   const line = talk(port);
   await line.hear(/^\* OK .*\r\n/);
   line.say(`a AUTHENTICATE ${mechanism} ${SASL[mechanism](name, secret)}\r\n`);
   let [answer] = await line.hear(/^(a|\+) .*\r\n/m);
   if (answer.startsWith("+")) {
-    // What was wrong, in JSON: the client takes note, and then it is refused (RFC 7628 §3.2.3).
+    // The server sends the error in JSON; the client acknowledges it and is then refused (RFC 7628 §3.2.3).
     line.say("\r\n");
     [answer] = await line.hear(/^a .*\r\n/m);
   }
@@ -30,7 +30,7 @@ export async function signIn(port, mechanism, name, secret) {
   throw new Error(answer);
 }
 
-/** The page's command, for a bridge. */
+/** Runs the page's command that fetches the keys, for a bridge. */
 export function fetchKeys(origin, bridge) {
   const command = pasted("dovecot", "The keys", [
     ["/etc/dovecot", directory], ["https://id.example.com", origin], ["/v1/bridges/dovecot/", `/v1/bridges/${bridge}/`],
@@ -38,18 +38,21 @@ export function fetchKeys(origin, bridge) {
   run(["sh", "-c", `umask 022\n${command}`], { env: { PATH: process.env.PATH } });
 }
 
-/** Whether this Dovecot looks at `aud`: which do, the page says, and its library has the words for a refusal. */
+/**
+ * Whether this Dovecot checks `aud`: the page says which versions do; a library that does contains the text of the
+ * refusal.
+ */
 export function looksAtAudience() {
   const library = find("libdovecot.so.0", "install the package dovecot-imapd", "/usr/lib/dovecot/libdovecot.so.0");
   return readFileSync(library).includes("client_id not found in aud");
 }
 
-/** Whether this is Dovecot 2.3; else it is 2.4, with other words for its settings. */
+/** Whether this is Dovecot 2.3. Otherwise it is 2.4, whose settings have other names. */
 export const is23 = () => run([program(), "--version"]).startsWith("2.3.");
 
 const program = () => find("dovecot", "install the package dovecot-imapd");
 
-/** Starts one that is configured as the page says for its version; gives its port. */
+/** Starts a Dovecot that is configured as the page says for its version; returns its port. */
 export async function boot(origin) {
   const port = await freePort();
   mkdirSync(join(directory, "mail"), { recursive: true });
@@ -62,15 +65,15 @@ export async function boot(origin) {
   } else {
     writeFileSync(file, `${settings24()}${common(port)}${pasted("dovecot", "Dovecot 2.4, at the end of dovecot.conf", [issuer, place])}`);
   }
-  // Where the parent is root, its parts run as others.
+  // If the parent runs as root, its child processes run as other users.
   for (const [path, mode] of [[directory, 0o755], [join(directory, "mail"), 0o777]]) chmodSync(path, mode);
   await start("dovecot", [program(), "-F", "-c", file], {}, port);
   return port;
 }
 
-// What is not on the page: where things are, a password for PLAIN, and that no failure slows down the next try.
+// The settings that are not on the page: paths, a password for PLAIN, and no delay after a failure.
 
-/** What both versions have the same words for. */
+/** The settings that both versions share. */
 const common = (port) => `
 base_dir = ${directory}/run
 state_dir = ${directory}/state
@@ -109,7 +112,7 @@ service anvil {
 }
 `;
 
-/** Whose the mail is: no mail belongs to root. */
+/** The owner of the mail, which must not be root. */
 function owner() {
   const user = process.getuid() === 0 ? "nobody" : run(["id", "-un"]).trim();
   return { user, group: run(["id", "-gn", user]).trim() };

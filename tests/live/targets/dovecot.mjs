@@ -1,4 +1,4 @@
-// Dovecot: the token as the bearer of IMAP, checked by the key files that the bridge's page says how to fetch.
+// Dovecot: the token as an IMAP bearer token, verified with the key files that the bridge's page tells how to fetch.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ export async function dovecot({ origin, user, mint, expired }) {
   const late = expired("dovecot-brief");
   const enter = (token, mechanism = "OAUTHBEARER", name = user) => signIn(port, mechanism, name, token);
   const leave = async (...given) => (await enter(...given)).end();
-  /** That it is refused, and for what, as Dovecot's log says. */
+  /** Asserts that a sign-in is refused, for the reason in Dovecot's log. */
   const refused = async (why, ...given) => {
     const log = () => readFileSync(join(work, "dovecot.log"), "utf8");
     const before = log().length;
@@ -83,7 +83,7 @@ export async function dovecot({ origin, user, mint, expired }) {
   });
 
   const rotate = (...words) => passmint("keys", "rotate", "--purpose", "bridge:dovecot-own", ...words);
-  /** A token by another key than this. */
+  /** Waits for a token that is signed with another key. */
   const newer = (than) => until(async () => {
     const token = await mint("dovecot-own");
     assert.notEqual(kid(token), kid(than));

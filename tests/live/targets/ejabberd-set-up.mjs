@@ -1,4 +1,4 @@
-// An ejabberd of this run's own, and a client of XMPP as far as signing in goes.
+// A private ejabberd, and an XMPP client that can only sign in.
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -13,7 +13,7 @@ const directory = join(work, "ejabberd");
 const file = join(directory, "ejabberd.yml");
 const place = [["/etc/ejabberd", directory]];
 
-/** Signs in by SASL PLAIN and binds a resource; gives the JID, or throws the failure. */
+/** Signs in with SASL PLAIN and binds a resource; returns the JID, or throws the failure. */
 export async function signIn(port, { host, as, name, token }) {
   const line = talk(port);
   const open = `<?xml version="1.0"?><stream:stream to="${host}" version="1.0" xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams">`;
@@ -33,10 +33,13 @@ export async function signIn(port, { host, as, name, token }) {
   }
 }
 
-/** Adds what the page says to the configuration. */
+/** Appends the page's settings to the configuration. */
 export const configure = () => appendFileSync(file, pasted("ejabberd", "ejabberd.yml", place));
 
-/** The page's command, for a bridge. What `ejabberdctl` asks by Erlang's own protocol is asked by HTTP. */
+/**
+ * Runs the page's command that fetches the key, for a bridge. HTTP replaces `ejabberdctl`, which uses Erlang's own
+ * protocol.
+ */
 export function fetchKey({ api }, origin, bridge) {
   const command = pasted("ejabberd", "The key", [
     ...place, ["https://id.example.com", origin], ["/v1/bridges/ejabberd/", `/v1/bridges/${bridge}/`],
@@ -45,9 +48,9 @@ export function fetchKey({ api }, origin, bridge) {
   run(["sh", "-c", command], { env: { PATH: process.env.PATH } });
 }
 
-/** Without what the page says; gives its ports. */
+/** Starts it without the page's settings; returns its ports. */
 export async function boot(secret) {
-  // The one that starts it is for another user and another folder; where its parts are is written there.
+  // `ejabberdctl` starts it as another user in another folder; its script says where the libraries are.
   const script = readFileSync(find("ejabberdctl", "install the package ejabberd"), "utf8");
   const libraries = script.match(/^ERL_LIBS='(.+)'$/m)[1];
   const [xmpp, api] = [await freePort(), await freePort()];
@@ -66,7 +69,7 @@ api_permissions: { here: { from: mod_http_api, who: all, what: reload_config } }
     ...process.env, HOME: directory, ERL_LIBS: libraries, EJABBERD_CONFIG_PATH: file, EJABBERD_LOG_PATH: join(directory, "ejabberd.log"),
     ERL_CRASH_DUMP: join(directory, "crash"),
   };
-  // Without a name: it listens for no other node, and needs no port mapper.
+  // Without a node name it listens for no other node, and needs no port mapper.
   const words = ["+S", "1:1", "-noinput", "-mnesia", "dir", `"${directory}/database"`, "-s", "ejabberd"];
   await start("ejabberd", [find("erl", "install the package erlang-base"), ...words], { env, cwd: directory }, xmpp, 120);
   return { xmpp, api };

@@ -1,4 +1,4 @@
-// ejabberd: the token as the password of an XMPP connection, checked by the key file that the bridge's page says how to fetch.
+// ejabberd: the token as an XMPP password, verified with the key file that the bridge's page tells how to fetch.
 import assert from "node:assert/strict";
 
 import { broken, forged, unsigned } from "../forged.mjs";

@@ -1,4 +1,4 @@
-// Services that cannot run here, by their own server libraries: LiveKit, Stream.
+// Services that cannot run here, checked with their own server libraries: LiveKit and Stream.
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { decodeJwt } from "jose";
@@ -31,7 +31,7 @@ export async function libraries({ user, mint, kept, call }) {
     const theirs = decodeJwt(client.createToken(user, claims.exp, claims.iat));
     for (const [name, value] of Object.entries(theirs)) assert.deepEqual(claims[name], value, name);
     assert.equal(claims.server, undefined);
-    // What Stream's servers check it by: the same secret signs it, and no other does.
+    // What Stream's servers check: the token is signed with the shared secret, and with no other.
     const [head, body, signature] = ours.split(".");
     const signed = (secret) => createHmac("sha256", secret).update(`${head}.${body}`).digest("base64url");
     assert.equal(signature, signed(kept.secrets.stream));

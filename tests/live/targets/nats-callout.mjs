@@ -1,4 +1,4 @@
-// NATS by auth callout: its server asks Passmint about every connection, which comes with an ordinary access token.
+// NATS with auth callout: its server asks Passmint about every connection, which presents an ordinary access token.
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -22,7 +22,7 @@ export async function callout({ origin, user, mint, kept, tokens }) {
   const open = (token, name) => dial(tokenAuthenticator(token), name);
   const refused = (token, what) => assert.rejects(open(token), /authorization|authentication/i, what);
   const { accessToken: access, idToken } = await tokens("openid bridge:callout bridge:callout-brief");
-  // Passmint looked for these servers before they were there, and tries again after half a minute at the latest.
+  // Passmint tried to reach these servers before they ran, and tries again within half a minute.
   await Promise.all(Object.keys(kept.natsPorts).map((name) => until(() => open(access, name).then((connection) => connection.close()), 60_000)));
   const brief = open(access, "callout-brief");
 
@@ -81,7 +81,7 @@ export async function callout({ origin, user, mint, kept, tokens }) {
   });
 }
 
-/** A server with the configuration that `passmint bridges show` prints. */
+/** Starts a server with the configuration that `passmint bridges show` prints. */
 async function boot(name, port) {
   const { otherSide } = JSON.parse(passmint("bridges", "show", name, "--json"));
   const { text } = otherSide.find(({ place }) => place.startsWith("The configuration of NATS"));

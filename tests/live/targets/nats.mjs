@@ -1,4 +1,4 @@
-// NATS in operator mode: the user JWT lets a person in, to the own subjects and no others.
+// NATS in operator mode: the user JWT lets a person use their own subjects and no others.
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

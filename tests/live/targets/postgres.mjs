@@ -1,5 +1,5 @@
-// PostgreSQL's row level security with the functions of Supabase and the setting of PostgREST: the claims of a verified token
-// decide what its person sees.
+// PostgreSQL's row-level security with Supabase's functions and PostgREST's setting: the claims of a verified token
+// decide which rows its person sees.
 import assert from "node:assert/strict";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
@@ -27,7 +27,7 @@ export async function postgres({ origin, user, mint, kept }) {
   const { sql } = started;
   sql(`${SCHEMA} insert into notes values ('${user}', 'mine');`);
 
-  /** What PostgREST does with a verified token: its role, its claims, the query. */
+  /** Does what PostgREST does with a verified token: sets the role and the claims, and runs the query. */
   const as = (claims, query) => sql(`begin; set local role ${JSON.stringify(claims.role)};
     select set_config('request.jwt.claims', $claims$${JSON.stringify(claims)}$claims$, true) as ignored \\gset
     ${query}; commit;`).trim();

@@ -1,4 +1,4 @@
-// Programs that verify a plain JWT before they let a request through: Envoy, HAProxy, Apache with mod_auth_openidc.
+// Programs that verify a plain JWT before they pass a request on: Envoy, HAProxy, and Apache with mod_auth_openidc.
 import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -103,7 +103,7 @@ async function apache(origin) {
   writeFileSync(join(directory, "htdocs", "index.html"), "in\n", { mode: 0o644 });
   const modules = "/usr/lib/apache2/modules";
   const openidc = find("mod_auth_openidc.so", "install the package libapache2-mod-auth-openidc", join(modules, "mod_auth_openidc.so"));
-  // The key is read again by each child, which runs as another user where the parent is root.
+  // Each child reads the key again, and runs as another user if the parent is root.
   const key = join(directory, "live.pem");
   writeFileSync(key, readFileSync(pem()), { mode: 0o644 });
   const user = process.getuid() === 0 ? "User www-data\nGroup www-data" : "";

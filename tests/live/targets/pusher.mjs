@@ -1,4 +1,4 @@
-// Pusher Channels: pusher-js asks Passmint, and what it gets is what Pusher's own server library computes.
+// Pusher Channels: pusher-js asks Passmint, whose answers equal what Pusher's own server library computes.
 import assert from "node:assert/strict";
 import PusherServer from "pusher";
 import Pusher from "pusher-js";
@@ -67,7 +67,10 @@ export async function pusher({ origin, user, kept, tokens }) {
   });
 }
 
-/** The far end of Pusher's protocol, as far as subscribing goes; it takes what Pusher's own library would have signed. */
+/**
+ * Starts a server that speaks Pusher's protocol as far as subscribing; it accepts what Pusher's own library would have
+ * signed.
+ */
 function serve(theirs) {
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
   server.on("connection", (socket) => {
@@ -78,7 +81,7 @@ function serve(theirs) {
     socket.on("message", (text) => {
       const { event, data } = JSON.parse(text);
       if (event === "pusher:subscribe") {
-        // The channel of whoever signed in: it wants no signature.
+        // The signed-in user's own channel needs no signature.
         if (data.channel.startsWith("#server-to-user-")) return say("pusher_internal:subscription_succeeded", {}, data.channel);
         const member = data.channel_data && JSON.parse(data.channel_data);
         if (!judge(theirs.authorizeChannel(id, data.channel, member), data)) return say("pusher:error", { code: 4009, message: "Invalid signature" });

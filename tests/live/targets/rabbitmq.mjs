@@ -1,4 +1,4 @@
-// RabbitMQ with its OAuth 2 plugin: the token as bearer of the management API and as password of AMQP and MQTT.
+// RabbitMQ with its OAuth 2 plugin: the token as bearer token of the management API and as password of AMQP and MQTT.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
@@ -66,7 +66,7 @@ export async function rabbitmq({ user, mint, expired, origin }) {
     }
   });
 
-  // The broker names a client's queue after its id, and the token is good for the queues of its person alone.
+  // The broker names a client's queue after the client id, and the token grants only its person's queues.
   const connect = (password, owner = user) =>
     mqtt.connectAsync(`mqtt://127.0.0.1:${broker.mqtt}`, {
       clientId: `${owner}-${randomUUID()}`, username: "x", password, reconnectPeriod: 0, connectTimeout: 10_000,
@@ -92,7 +92,7 @@ export async function rabbitmq({ user, mint, expired, origin }) {
   await check("rabbitmq, mqtt: under the client id of somebody else nobody subscribes", async () => {
     const client = await connect(await mint("mqtt"), "00000000-0000-4000-8000-000000000001");
     const closed = new Promise((resolve) => client.once("close", resolve));
-    // The topic is the own one: it is the other's queue that is refused.
+    // The topic is the person's own: it is the other person's queue that is refused.
     client.subscribe(`${user}/#`, { qos: 1 }, () => {});
     await closed;
     await client.endAsync(true);
@@ -138,7 +138,7 @@ auth_oauth2.algorithms.1 = RS256
     RABBITMQ_NODENAME: `live${dist}@localhost`, RABBITMQ_DIST_PORT: `${dist}`, ERL_EPMD_PORT: `${epmd}`, ERL_EPMD_ADDRESS: "127.0.0.1",
     RABBITMQ_PID_FILE: join(directory, "pid"), RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "+S 1:1", PATH: `${process.env.PATH}:/usr/sbin:/sbin`,
   };
-  // Its own port mapper, in the foreground: the one that Erlang would start stays behind.
+  // A port mapper of its own, in the foreground: one that Erlang starts would keep running.
   await start("epmd", [find("epmd", "install the package erlang-base"), "-port", `${epmd}`, "-address", "127.0.0.1"], { env }, epmd);
   await start("rabbitmq", [join(home, release, "sbin", "rabbitmq-server")], { env, cwd: directory }, mqttPort, 120);
   return { amqp, management, mqtt: mqttPort };

@@ -1,4 +1,4 @@
-// The script of docs/recipes/your-own-backend.md: a backend says who enters which room of LiveKit.
+// The script of docs/recipes/your-own-backend.md: a backend decides who enters which LiveKit room.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
@@ -8,11 +8,11 @@ import { check } from "../harness.mjs";
 
 const guide = readFileSync(new URL("../../../docs/recipes/your-own-backend.md", import.meta.url), "utf8");
 
-/** The guide's script, for this server. */
+/** Loads the guide's script, for this server. */
 async function script(origin, given) {
   const [, code] = guide.match(/```js\n(\/\/ custom-token\.mjs\n.*?)```/s);
   assert.ok(code.includes("\"https://id.example.com\""), "the script names the server");
-  // It reads them as it is loaded, as a backend's own environment has them.
+  // The script reads its settings from the environment while it is loaded.
   Object.assign(process.env, given);
   return import(`data:text/javascript,${encodeURIComponent(code.replace("https://id.example.com", origin))}`);
 }

@@ -1,4 +1,5 @@
-// SurrealDB, embedded: by what the docs define a person is a record with the own rows, and an operator a system user.
+// SurrealDB, embedded: with the definitions of the docs, a person is a record that sees its own rows, and an operator a
+// system user.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +18,7 @@ export async function surrealdb({ origin, user, mint, call, expired, kept }) {
   const db = await check("surrealdb: an engine of its own starts, with what the docs define", () => boot(origin, user));
   if (!db) return;
   const late = expired("surrealdb-brief");
-  /** A connection of its own, let in by a token. */
+  /** Opens a separate connection, authenticated with a token. */
   const enter = async (token) => {
     const session = await db.newSession();
     await session.authenticate(token);
@@ -116,22 +117,23 @@ export async function surrealdb({ origin, user, mint, call, expired, kept }) {
 
 const record = (id) => `type::record("user", "${id}")`;
 
-/** What the docs define for people, with the key itself: what is embedded fetches none. */
+/** Returns the docs' definition for people, with the key itself: the embedded engine fetches no keys. */
 const define = (origin, algorithm, key, changes = []) => pasted("surrealdb", "The database", [
   ['URL "https://id.example.com/v1/bridges/surrealdb/jwks.json"', `ALGORITHM ${algorithm} KEY "${key}"`], ["https://id.example.com", origin], ...changes,
 ]);
 
-/** The first key of a bridge, in PEM. */
+/** Returns the first key of a bridge, in PEM. */
 async function published(origin, name) {
   const bridge = `${origin}/v1/bridges/surrealdb-${name}`;
   const { keys: [{ kid }] } = await (await fetch(`${bridge}/jwks.json`)).json();
   return (await fetch(`${bridge}/keys/${kid}.pem`)).text();
 }
 
-/** An engine in memory with what the docs define, and the rows of two people. */
+/** Starts an in-memory engine with the docs' definitions and the rows of two people. */
 async function boot(origin, user) {
   const db = new Surreal({ engines: createWasmEngines() });
-  // The engine fetches its own file, by an address that Node's `fetch` does not take. Where it fails, it says nothing and waits.
+  // The engine fetches its own file, by an address that Node's `fetch` does not accept. If that fails, it waits without
+  // an error.
   const { fetch } = globalThis;
   globalThis.fetch = (what, options) => what?.protocol === "file:" ? new Response(readFileSync(what)) : fetch(what, options);
   const late = (resolve, reject) => setTimeout(reject, 60_000, new Error("@surrealdb/wasm did not start within 60 s")).unref();

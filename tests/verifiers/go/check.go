@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Runs one check, and prints how it ended.
+// Runs one check and prints its result.
 func check(name string, body func() error) {
 	if err := body(); err != nil {
 		failures++
@@ -17,13 +17,13 @@ func check(name string, body func() error) {
 
 var failures int
 
-// A token that must be refused, and a word of the reason: one that is refused for another reason was never judged by what is wrong
-// with it.
+// A token that must be refused, and a word of the expected reason: a token refused for another reason was never judged
+// by its actual flaw.
 type refusal struct {
 	what, token, because string
 }
 
-// Checks that a target refuses each of them for its reason. `judge` gives what the target says against a token.
+// Checks that a target refuses each token for its reason. `judge` returns the target's error for a token.
 func checkRefusals(target string, judge func(token string) error, refusals []refusal) {
 	for _, one := range refusals {
 		check(target+": refuses "+one.what, func() error {
@@ -32,7 +32,7 @@ func checkRefusals(target string, judge func(token string) error, refusals []ref
 	}
 }
 
-// No error if there is one, with these words in it.
+// Returns nil if there is an error that contains these words.
 func refusedFor(err error, because string) error {
 	switch {
 	case err == nil:

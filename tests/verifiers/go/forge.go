@@ -10,7 +10,7 @@ import (
 
 var base64url = base64.RawURLEncoding
 
-// The token with another signature of the same length.
+// Returns the token with another signature of the same length.
 func broken(token string) string {
 	at := strings.LastIndex(token, ".") + 1
 	signature, _ := base64url.DecodeString(token[at:])
@@ -18,7 +18,7 @@ func broken(token string) string {
 	return token[:at] + base64url.EncodeToString(signature)
 }
 
-// What the token says of somebody else, under its own signature.
+// Returns the token with another subject, under the original signature.
 func altered(token string) string {
 	parts := strings.Split(token, ".")
 	claims := decode(parts[1])
@@ -27,7 +27,7 @@ func altered(token string) string {
 	return strings.Join(parts, ".")
 }
 
-// The same claims without a signature.
+// Returns the same claims without a signature.
 func unsigned(token string) string {
 	parts := strings.Split(token, ".")
 	header := decode(parts[0])
@@ -35,7 +35,7 @@ func unsigned(token string) string {
 	return encode(header) + "." + parts[1] + "."
 }
 
-// The same claims signed by HMAC with what everybody knows: the published key.
+// Returns the same claims signed by HMAC with public data: the published key.
 func confused(token string, published []byte) string {
 	parts := strings.Split(token, ".")
 	header := decode(parts[0])

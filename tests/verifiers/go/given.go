@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// What ../mint.mjs wrote, and what ../run says of the server.
+// What ../mint.mjs wrote, and what ../run says about the server.
 type given struct {
 	Origin      string
 	User        string
@@ -39,7 +39,7 @@ func read() (*given, error) {
 	return g, err
 }
 
-// Waits until a token that lives briefly is over.
+// Waits until a short-lived token has expired, and returns it.
 func (g *given) expired(bridge string) string {
 	token := g.Tokens[bridge]
 	end, _ := decode(strings.Split(token, ".")[1])["exp"].(float64)
@@ -47,7 +47,7 @@ func (g *given) expired(bridge string) string {
 	return token
 }
 
-// A document that the server publishes.
+// Fetches a document that the server publishes.
 func (g *given) fetch(path string) ([]byte, error) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(g.pem)

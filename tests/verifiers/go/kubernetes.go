@@ -17,7 +17,7 @@ import (
 	"k8s.io/apiserver/plugin/pkg/authenticator/token/oidc"
 )
 
-// The API server's authenticator of JWTs, with the file that `--authentication-config` names.
+// The API server's JWT authenticator, with the file that `--authentication-config` names.
 func kubernetes(given *given) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -87,7 +87,8 @@ func kubernetes(given *given) {
 	})
 }
 
-// What kube-apiserver does with its configuration, for an audience. The certificate of this run is the one thing that is added to it.
+// Builds the authenticator as kube-apiserver does from its configuration, for an audience. The only addition is this
+// run's certificate.
 func apiServer(ctx context.Context, given *given, audience string) (authenticator.Token, error) {
 	scheme := runtime.NewScheme()
 	install.Install(scheme)
@@ -115,7 +116,7 @@ func apiServer(ctx context.Context, given *given, audience string) (authenticato
 	return made, nil
 }
 
-// The certificate of this run, as the authenticator asks for it.
+// The certificate of this run, in the form the authenticator expects.
 type certificate []byte
 
 func (c certificate) CurrentCABundleContent() []byte { return c }

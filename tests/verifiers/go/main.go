@@ -1,5 +1,5 @@
-// The parts of the bridges' targets that judge tokens, in one program: each is the target's own code, configured by what Passmint
-// prints for it, and is given tokens of the running server. ../run starts it.
+// The parts of the bridges' targets that judge tokens, in one program: each is the target's own code, configured with
+// what Passmint prints for it, and receives tokens of the running server. ../run starts it.
 package main
 
 import (

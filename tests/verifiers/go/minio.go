@@ -10,7 +10,8 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// MinIO's server, a process of its own, and its client library: the token becomes credentials that reach what its policy allows.
+// The MinIO server, as a separate process, and its client library: a token is exchanged for credentials that its policy
+// limits.
 func storage(given *given) {
 	var server *minioServer
 	check("minio: a server of its own starts with the environment that the docs give", func() (err error) {
@@ -63,12 +64,13 @@ func storage(given *given) {
 		{"a token without a signature", unsigned(token), "'none' signature type is not allowed"},
 		{"a token that is signed with the published keys", confused(token, jwks), "key is of invalid type"},
 		{"a token that is signed with no client secret", withSecret(token, ""), "signature is invalid"},
-		// Its audience is another, too, but that is looked at later.
+		// Its audience is wrong, too, but MinIO checks that later.
 		{"an expired token", given.expired("minio-brief"), "expired"},
 	})
 }
 
-// The token as whoever has MinIO's client secret could write it: MinIO keeps the secret under the client id, as one more key.
+// The token as a holder of MinIO's client secret could forge it: MinIO keeps the secret under the client id, as one
+// more key.
 func withSecret(token, secret string) string {
 	claims := strings.Split(token, ".")[1]
 	return signedBySecret(map[string]any{"alg": "HS256", "typ": "JWT", "kid": decode(claims)["aud"]}, claims, []byte(secret))

@@ -17,7 +17,8 @@ type minioServer struct {
 	stop    func()
 }
 
-// Its environment is read as a service manager does, without a shell, with the secret that a command adds; the certificate of this run and places of its own are the things that are added.
+// Starts MinIO with the docs' environment, read as a service manager does, without a shell, plus the secret that a
+// command of the docs adds. The only other additions are this run's certificate and paths.
 func startMinio(given *given) (*minioServer, error) {
 	home := filepath.Join(given.work, "minio")
 	if err := os.MkdirAll(filepath.Join(home, "certs", "CAs"), 0o700); err != nil {
@@ -41,7 +42,7 @@ func startMinio(given *given) (*minioServer, error) {
 			return err
 		}
 		answer.Body.Close()
-		// It answers before it has read its own settings, and then its policies; what it says of a token later is its judgement.
+		// It answers before it has read its settings and then its policies; only later errors are its judgement of a token.
 		_, err = server.exchange(given.Tokens["minio"])
 		if err != nil && (strings.Contains(err.Error(), "being initialized") || strings.Contains(err.Error(), "None of the given policies")) {
 			return err
@@ -55,7 +56,7 @@ func startMinio(given *given) (*minioServer, error) {
 	return server, nil
 }
 
-// What the server's STS gives for a token.
+// Returns the credentials that the server's STS issues for a token.
 func (s *minioServer) exchange(token string) (credentials.Value, error) {
 	given, err := credentials.NewSTSWebIdentity("http://"+s.address, func() (*credentials.WebIdentityToken, error) {
 		return &credentials.WebIdentityToken{Token: token}, nil

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Starts a program that writes to a log of this run; gives a function that ends it. It is in the group of this process, which ../run
-// ends too.
+// Starts a program that writes to a log of this run; returns a function that ends it. It stays in this process's group,
+// which ../run ends as well.
 func start(given *given, name string, environment []string, command ...string) (func(), error) {
 	log, err := os.Create(filepath.Join(given.work, name+".log"))
 	if err != nil {
@@ -28,7 +28,7 @@ func start(given *given, name string, environment []string, command ...string) (
 	}, nil
 }
 
-// Tries until it works; gives the last error when the time is over.
+// Repeats `try` until it succeeds; returns the last error when the time is over.
 func until(patience time.Duration, try func() error) error {
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		err := try()

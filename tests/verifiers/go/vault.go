@@ -58,7 +58,7 @@ func vault(given *given) {
 		{"a token that is signed with the published keys", confused(token, jwks), "unexpected signature algorithm"},
 	})
 
-	// What a role allows beyond the end; the page of the docs says how much.
+	// How long after expiry a role still accepts a token; the docs page says how long.
 	check("vault: a role allows a minute beyond the end, and none where it says so", func() error {
 		late := given.expired("vault-brief")
 		if _, err := mounted.login("people", late); err != nil {

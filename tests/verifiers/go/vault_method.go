@@ -10,14 +10,14 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Vault's JWT method, mounted nowhere: requests reach it as Vault would pass them on.
+// Vault's JWT method without a Vault around it: requests reach it as Vault would pass them on.
 type method struct {
 	backend logical.Backend
 	storage logical.Storage
 }
 
-// Carries out the commands that the docs give, as `vault` would, for the keys of a bridge. The certificate of this run is the one thing
-// that is added to them.
+// Carries out the docs' commands as `vault` would, for the keys of a bridge. The only addition is this run's
+// certificate.
 func mount(given *given, bridge string) (*method, error) {
 	mounted := &method{storage: &logical.InmemStorage{}}
 	var err error

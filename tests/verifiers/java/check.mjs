@@ -1,4 +1,4 @@
-// A check, as ../run wants it told; and the tokens that are given.
+// Checks, printed in the format that ../run reads, and the tokens of this run.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { work } from "../../live/program.mjs";
 /** What ../mint.mjs wrote. */
 export const given = JSON.parse(readFileSync(join(work, "tokens.json"), "utf8"));
 
-/** Runs one check, and prints how it ended; gives what the check gives. */
+/** Runs one check and prints its result; returns what the check returns. */
 export async function check(name, body) {
   try {
     const value = await body();
@@ -21,7 +21,9 @@ export async function check(name, body) {
   }
 }
 
-/** Asserts that a refusal has these words: what is refused for another reason was never judged by what is wrong with it. */
+/**
+ * Asserts that a refusal contains these words: a token refused for another reason was never judged by its actual flaw.
+ */
 export function assertRefused(answer, because) {
   assert.ok(answer.error, "it was taken");
   assert.ok(answer.error.includes(because), `refused, but not because of "${because}": ${answer.error.slice(0, 500)}`);
@@ -29,7 +31,10 @@ export function assertRefused(answer, because) {
 
 const docs = new URL("../../../docs/bridges/", import.meta.url);
 
-/** What a page of the docs says to paste at a place, for this run's server, with changes; what they name must be in it. */
+/**
+ * Returns what a docs page says to paste at a place, for this run's server, with changes; throws if a text to replace
+ * is missing.
+ */
 export function pasted(page, place, changes = []) {
   const text = readFileSync(new URL(`${page}.md`, docs), "utf8").split(`\n${place}:\n\n`)[1]?.split("```")[1]?.replace(/^\w*\n/, "");
   if (!text) throw new Error(`docs/bridges/${page}.md has nothing to paste for ${place}`);
@@ -39,7 +44,7 @@ export function pasted(page, place, changes = []) {
   }, text.replaceAll("https://id.example.com", given.origin));
 }
 
-/** Waits until a token that lives briefly is over, and some seconds more. */
+/** Waits until a short-lived token has expired, plus some seconds, and returns it. */
 export async function expired(bridge, more = 1) {
   const token = given.tokens[bridge];
   const { exp } = JSON.parse(Buffer.from(token.split(".")[1], "base64url"));

@@ -1,4 +1,4 @@
-// Tokens that nobody may take, made of one that is good.
+// Tokens that every verifier must refuse, made from a valid one.
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,11 +9,11 @@ const decode = (part) => JSON.parse(Buffer.from(part, "base64url"));
 const encode = (members) => Buffer.from(JSON.stringify(members)).toString("base64url");
 const rs256 = (text, key) => `${text}.${sign("sha256", Buffer.from(text), key).toString("base64url")}`;
 
-// What ../bridges.mjs signs the tokens with; the test alone could use it like this.
+// The key that ../bridges.mjs signs the tokens with; only the test has it to forge with.
 const key = createPrivateKey(readFileSync(join(work, "verifiers-rsa.pem")));
 const published = createPublicKey(key);
 
-/** Another signature of the same length. */
+/** Returns the token with another signature of the same length. */
 export function broken(token) {
   const [header, claims, signature] = token.split(".");
   const bytes = Buffer.from(signature, "base64url");
@@ -21,19 +21,19 @@ export function broken(token) {
   return `${header}.${claims}.${bytes.toString("base64url")}`;
 }
 
-/** Somebody else's name, under the signature that was there. */
+/** Returns the token with another subject, under the original signature. */
 export function altered(token) {
   const [header, claims, signature] = token.split(".");
   return `${header}.${encode({ ...decode(claims), sub: "somebody-else" })}.${signature}`;
 }
 
-/** The same claims without a signature. */
+/** Returns the same claims without a signature. */
 export function unsigned(token) {
   const [header, claims] = token.split(".");
   return `${encode({ ...decode(header), alg: "none" })}.${claims}.`;
 }
 
-/** The same claims under HMAC with what everybody knows: the published key. */
+/** Returns the same claims under an HMAC with public data: the published key. */
 export function confused(token) {
   const [header, claims] = token.split(".");
   const text = `${encode({ ...decode(header), alg: "HS256" })}.${claims}`;
@@ -41,14 +41,14 @@ export function confused(token) {
   return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
 }
 
-/** The same claims under another key that has the same name, and that the header brings along. */
+/** Returns the same claims signed with another key of the same name, which the header carries. */
 export function foreign(token) {
   const [header, claims] = token.split(".");
   const pair = generateKeyPairSync("rsa", { modulusLength: 2048 });
   return rs256(`${encode({ ...decode(header), jwk: pair.publicKey.export({ format: "jwk" }) })}.${claims}`, pair.privateKey);
 }
 
-/** The same under the right key, without one member of the header or of the claims. */
+/** Returns the token signed with the right key, without one member of the header or of the claims. */
 export function without(token, member) {
   const [header, claims] = token.split(".").slice(0, 2).map(decode);
   delete header[member];

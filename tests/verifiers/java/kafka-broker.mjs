@@ -1,4 +1,4 @@
-// A Kafka broker of its own, set up by what the docs say to paste, and what its clients are told.
+// A private Kafka broker, set up with what the docs say to paste, and the settings of its clients.
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,16 +11,16 @@ const classes = `${readFileSync(join(folder, "classpath"), "utf8")}:${join(folde
 const java = (flags, main, ...words) => ["java", "-Xmx512m", ...flags, "-cp", classes, main, ...words];
 const QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=off";
 
-/** What our Validator or our Client says to these questions. */
+/** Asks `Validator` or `Client` these questions; returns the answers. */
 export const ask = (main, flags, questions) =>
   JSON.parse(run(java([QUIET, ...flags], main), { input: JSON.stringify(questions), timeout: 180_000 }));
 
-// The certificate of this run, for Java's own HTTPS; a server at an address of its own has one that Java knows.
+// The trust store for Java's own HTTPS with this run's certificate; a real server has a certificate that Java trusts.
 const trust = join(folder, "trust.p12");
-/** The flags of whoever fetches the keys. */
+/** The flags of a process that fetches the keys. */
 export const TRUSTING = [`-Djavax.net.ssl.trustStore=${trust}`, "-Djavax.net.ssl.trustStorePassword=changeit"];
 
-// Beside the docs' own listener there is one for another bridge, which has other keys, and one that lacks the line of the handler.
+// Beside the docs' own listener: one for another bridge with other keys, and one without the handler's line.
 const OWN = ["/bridges/kafka/", "/bridges/kafka-own/"];
 const named = (listener) => ["listener.name.sasl_ssl.", `listener.name.${listener}.`];
 const [HANDLER] = pasted("kafka", "server.properties").match(/^.*callback\.handler\.class=.*\n/m);
@@ -55,10 +55,10 @@ log.dirs=${join(folder, "data")}
 ${listeners}`;
 
 const read = (text) => Object.fromEntries(text.split("\n").filter(Boolean).map((line) => line.split(/=(.*)/s).slice(0, 2)));
-/** What the broker is set up with, as an object. */
+/** The broker's settings, as an object. */
 export const settings = read(properties);
 
-/** Starts it, with a topic of the person's own and one of somebody else's. */
+/** Starts the broker, with a topic that the person owns and one that another owns. */
 export async function boot() {
   const config = join(folder, "server.properties");
   writeFileSync(config, properties, { mode: 0o600 });
@@ -74,19 +74,19 @@ export async function boot() {
   return true;
 }
 
-/** A file with a token, as the docs' client wants it named. */
+/** Writes a token to a file; returns the address that the docs' client expects. */
 export function file(name, token) {
   writeFileSync(join(folder, name), token, { mode: 0o600 });
   return `file://${join(folder, name)}`;
 }
 
-/** The docs' client, whose token is in a file. */
+/** The settings of the docs' client, which reads its token from a file. */
 export const byFile = (url, listener = "SASL_SSL") => ({
   ...read(pasted("kafka", "A client's properties, with the token in a file", [["file:///run/kafka/token", url]])),
   "bootstrap.servers": `localhost:${ports[listener]}`, "ssl.truststore.type": "PEM", "ssl.truststore.location": process.env.CERTIFICATE,
 });
 
-/** A client that hands over whatever it was given. */
+/** The settings of a client that sends any given token. */
 export const bare = (token, listener) => ({
   ...byFile("none", listener),
   "sasl.login.callback.handler.class": "Given",

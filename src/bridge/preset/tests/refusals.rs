@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A preset, a place in its example, a value there, and a part of what is said against it.
+/// A preset, a place in its example, a value there, and a part of the resulting message.
 type Row<'a> = (P, &'a [&'a str], Value, &'a str);
 
 fn refuses(rows: &[Row<'_>]) {
@@ -134,7 +134,7 @@ fn brokers_refuse_what_would_harm_them() {
     ]);
 }
 
-/// What a Mercure 1.0 hub reads, with this topic.
+/// The details that a Mercure 1.0 hub reads, with this topic.
 fn mercure_1(topic: &Value) -> Value {
     json!([{ "type": "https://mercure.rocks/authorization-detail", "actions": ["subscribe"], "topics": [topic] }])
 }
@@ -289,7 +289,7 @@ fn programs_and_clouds_refuse_what_would_harm_them() {
     ]);
 }
 
-/// Where a target finds keys through our discovery document alone, it would never find the bridge's own.
+/// A target that finds keys only through our discovery document would never find a bridge's own.
 #[test]
 fn a_target_that_knows_our_keys_alone_gets_no_others() {
     for kind in [PresetKind::AwsSts, PresetKind::AzureFic, PresetKind::Minio] {
@@ -300,7 +300,7 @@ fn a_target_that_knows_our_keys_alone_gets_no_others() {
     }
 }
 
-/// A secret that is too short for a JWT is taken where none is made.
+/// A secret that is too short for a JWT is accepted where no JWT is made.
 #[test]
 fn short_secrets_are_for_what_is_no_jwt() {
     let short = crate::bridge::KeyUpload::Secret("7ad3773142a6692b25b8".to_owned()).read().unwrap();
@@ -311,7 +311,7 @@ fn short_secrets_are_for_what_is_no_jwt() {
     }
 }
 
-/// An audience may hold a colon; what a permission gives is found behind it all the same.
+/// An audience may contain a colon; the permission after it is still found.
 #[test]
 fn a_colon_in_the_audience_hides_no_permission() {
     let permission = |name: &str| {
@@ -323,7 +323,7 @@ fn a_colon_in_the_audience_hides_no_permission() {
     assert!(permission("mqtt-subscription-*").contains("everybody's MQTT queues"));
 }
 
-/// What the preset refuses as too powerful can be meant.
+/// A value that a preset refuses as too powerful can be allowed explicitly.
 #[test]
 fn a_powerful_value_can_be_meant() {
     for (kind, place, value) in [
@@ -343,7 +343,7 @@ fn a_powerful_value_can_be_meant() {
     }
 }
 
-/// The rules leave what the targets read.
+/// The rules accept what the targets can read.
 #[test]
 fn what_a_target_reads_is_accepted() {
     let mut spoken = example::definition(P::Livekit).unwrap();
@@ -366,7 +366,7 @@ fn what_a_target_reads_is_accepted() {
     }
 }
 
-/// The rules hold for what arrives at minting, not for the samples alone.
+/// The rules apply to the values at minting, not only to the samples.
 #[test]
 fn a_value_that_breaks_a_rule_at_minting_mints_nothing() {
     let render = |definition: BridgeDefinition, change: &dyn Fn(&mut Facts)| {

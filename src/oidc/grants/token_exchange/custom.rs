@@ -1,4 +1,4 @@
-//! A bridge's custom token in exchange: `audience=<bridge>`.
+//! Exchange for a bridge's custom token: `audience=<bridge>`.
 
 use serde_json::{Map, Value};
 
@@ -11,11 +11,11 @@ use crate::oidc::wire::{ExchangeResponse, token_type};
 use crate::storage::{audit, credentials};
 use crate::tokens::mint::NOT_APPLICABLE;
 
-/// Mints it, for no longer than what is exchanged. The bridge's own rule is asked as everywhere, about the sign-in that the subject
-/// token tells of, and its declared inputs are checked by the code that checks them everywhere.
+/// Mints the token, with a lifetime no longer than that of the subject token. The bridge's own rule is evaluated as
+/// everywhere, for the sign-in that the subject token describes, and its declared inputs are checked by the same code.
 ///
-/// There is never a refresh token: inputs are said for one token, so that somebody who may no longer enter a room is not let in
-/// by what was said an hour ago.
+/// There is never a refresh token: inputs apply to one token, so that somebody who may no longer enter a room is not
+/// let in by what was said an hour ago.
 pub(super) async fn token(
     room: &Oidc,
     decided: &Decided<'_>,
@@ -25,7 +25,7 @@ pub(super) async fn token(
     let Decided { person, client, granted, now, .. } = *decided;
     let told = &decided.subject.authentication;
     let owner = person.user.id;
-    // What another issuer wrote there is no grant of ours.
+    // The audience that another issuer wrote is no grant of ours.
     let audience = match decided.subject.whose {
         Whose::Own(_) => decided.subject.policy.audience.as_slice(),
         Whose::Foreign(_) => &[],

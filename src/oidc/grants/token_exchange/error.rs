@@ -1,4 +1,4 @@
-//! Why nothing is exchanged, in the words of RFC 8693 §2.2.2.
+//! Why an exchange was refused, in terms of RFC 8693 §2.2.2.
 
 use crate::bridge::trusted::{NotArrived, TrustError};
 use crate::bridge::{BridgeError, CallError, Denied};
@@ -8,52 +8,52 @@ use crate::tokens::MintError;
 use crate::tokens::verifier;
 use crate::web::error::{Failure, Kind};
 
-/// Why nothing is exchanged.
+/// Why an exchange was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// The grant is not the client's.
+    /// The client may not use this grant.
     #[error("this client may not exchange tokens")]
     NotAllowed,
-    /// Not a kind of token that is taken.
+    /// A token type that is not accepted.
     #[error("tokens of this type are not taken")]
     TakenType,
-    /// Not a kind of token that is given.
+    /// A token type that is not issued.
     #[error("tokens of this type are not given")]
     RequestedType,
-    /// A custom token for none or several.
+    /// A custom token was requested for no bridge or for several.
     #[error("a custom token is for one bridge, named by audience")]
     OneBridge,
-    /// Inputs, and no bridge that could read them.
+    /// Inputs were sent, but no bridge reads them.
     #[error("inputs are for a bridge, and none is asked for")]
     InputsForNobody,
-    /// The subject token is not good.
+    /// The subject token is not valid.
     #[error("the subject token: {0}")]
     Subject(verifier::Refusal),
-    /// It is of somebody else, and not believed.
+    /// It is another issuer's, and not valid.
     #[error("the subject token: {0}")]
     Trust(#[from] TrustError),
-    /// It is believed, and means nobody, or was used before.
+    /// It is valid, but identifies nobody, or was used before.
     #[error(transparent)]
     NotArrived(#[from] NotArrived),
-    /// The actor token is not good.
+    /// The actor token is not valid.
     #[error("the actor token: {0}")]
     Actor(verifier::Refusal),
-    /// A claim about actors that is none, or a token without a person.
+    /// A malformed `act` claim, or a token without a person.
     #[error("the token says nothing that can be exchanged")]
     Unusable,
-    /// The actor token was given to another client, or names an actor itself.
+    /// The actor token was issued to another client, or names an actor itself.
     #[error("the actor token is not this client's")]
     OthersActor,
     /// A token is bound to a key that the request does not prove.
     #[error("a token is bound to another DPoP key")]
     OtherKey,
-    /// Its client is gone.
+    /// The client of the subject token is gone.
     #[error("the client of the token is unknown or disabled")]
     ClientGone,
-    /// Session, person, grant or token have ended.
+    /// The session, the person, the grant or the token has ended.
     #[error("the subject token, its session or its account has ended")]
     Ended,
-    /// The same of the actor.
+    /// The same for the actor.
     #[error("the actor token, its session or its account has ended")]
     ActorEnded,
     /// The person may not use the client.
@@ -62,32 +62,32 @@ pub enum ExchangeError {
     /// No rule allows it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The client may not have such tokens.
+    /// The client may not have tokens for this target.
     #[error("the audience is not among those of the client")]
     Target,
     /// A scope without its resource.
     #[error("a scope belongs to a resource that is not asked for")]
     Scope,
-    /// What is told of a transaction cannot be taken.
+    /// What the request says about a transaction is not accepted.
     #[error("what is told of the transaction: {0}")]
     Told(#[from] ToldFault),
     /// The bridge refuses.
     #[error(transparent)]
     Bridge(BridgeError),
-    /// Too many custom tokens of the bridge for the person.
+    /// Too many custom tokens of the bridge for this person.
     #[error("too many custom tokens")]
     TooMany(Failure),
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Mint(#[from] MintError),
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
 impl ExchangeError {
-    /// Whether a token was no good, other than being over: what somebody who guesses gets. One that is genuine and of no use
-    /// here was not guessed.
+    /// Whether a token itself was bad, for a reason other than expiry: what somebody who guesses gets. A genuine token
+    /// that is of no use here was not guessed.
     pub const fn is_in_vain(&self) -> bool {
         use verifier::Refusal::Expired;
         match self {
@@ -113,7 +113,7 @@ const TOLD: &str = "request_context and request_details must each be a JSON obje
                     exchanged; a replacement may add to what the transaction token says, and change nothing.";
 const SCOPE: &str = "A scope is not held by the subject token, or not allowed by the rules of the exchange.";
 
-/// What is said of a person's token never tells the person's state.
+/// The error for a person's token never reveals the person's state.
 impl From<ExchangeError> for Failure {
     fn from(error: ExchangeError) -> Self {
         let (kind, words) = match error {
@@ -122,7 +122,7 @@ impl From<ExchangeError> for Failure {
             ExchangeError::Bridge(BridgeError::Call(fault)) if !matches!(fault, CallError::Person(_)) => {
                 return Self::unavailable(fault);
             }
-            // What is wrong with inputs is told alike wherever a bridge is asked.
+            // Errors in inputs are reported in the same way wherever a bridge is asked.
             ExchangeError::Bridge(error @ BridgeError::Inputs(_)) => return error.into(),
             ExchangeError::TooMany(failure) => return failure,
             ExchangeError::NotArrived(NotArrived::Hook(refusal)) => return refusal.into(),

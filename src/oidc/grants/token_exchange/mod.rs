@@ -1,9 +1,10 @@
-//! Token exchange (RFC 8693): read, open what is presented, ask the rules, ask whether everything still lives, issue.
+//! Token exchange (RFC 8693): parse the request, verify the presented tokens, apply the rules, check that everything is
+//! still alive, issue.
 //!
-//! What must always hold: only [`decide`](crate::domain::exchange::decide) allows anything; the subject token, the actor
-//! token, their sessions and their people are alive at the moment of the exchange, and the new token dies with the session;
-//! a token that is bound to a key is exchanged only by who holds that key, and gives one that is bound to it; nothing is
-//! answered before its event is written.
+//! What must always hold: only [`decide`](crate::domain::exchange::decide) allows anything; the subject token, the
+//! actor token, their sessions and their people are alive at the moment of the exchange, and the new token dies with
+//! the session; a token that is bound to a key is exchanged only by the holder of that key, and the new token is bound
+//! to the same key; no response is sent before its event is written.
 
 mod custom;
 mod error;
@@ -40,35 +41,35 @@ use crate::tokens::mint::{Assertion, Exchange, Exchanged, NOT_APPLICABLE, Transa
 use crate::web::error::{Failure, Kind};
 use crate::web::form::Form;
 
-/// A token as it is presented, with what it is said to be.
+/// A presented token, with the type that the client states.
 #[derive(Clone, Copy, Debug)]
 struct Presented<'a> {
     token: &'a str,
     kind: &'a str,
 }
 
-/// What a client sends (RFC 8693 §2.1).
+/// The parameters of the request (RFC 8693 §2.1).
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
     subject: Presented<'a>,
     actor: Option<Presented<'a>>,
     requested: Option<&'a str>,
     scopes: Option<Scopes>,
-    /// `audience` and `resource`: both are names of the same things here, but for an identity assertion.
+    /// `audience` and `resource`: here they name the same things, except for an identity assertion.
     targets: Vec<String>,
-    /// `resource` of an identity assertion: names of the other server's things.
+    /// `resource` of an identity assertion: names that the other server understands.
     resources: Vec<String>,
     /// `request_context` and `request_details` of a transaction token.
     told: [Option<&'a str>; 2],
-    /// `inputs`: what is said to a bridge that asks its caller for values.
+    /// `inputs`: values for a bridge that asks its caller for them.
     inputs: Option<Map<String, Value>>,
 }
 
 impl<'a> Asked<'a> {
-    /// Reads the form.
+    /// Parses the form.
     ///
     /// # Errors
-    /// `invalid_request` for what is missing or does not go together.
+    /// `invalid_request` if parameters are missing or do not fit together.
     pub fn read(form: &'a Form, scopes: Option<Scopes>) -> Result<Self, Failure> {
         let actor = match (form.find("actor_token"), form.find("actor_token_type")) {
             (None, None) => None,
@@ -85,7 +86,7 @@ impl<'a> Asked<'a> {
         }
         let is_transaction = form.find("requested_token_type") == Some(token_type::TXN_TOKEN);
         if is_transaction {
-            // What the transaction is for (draft-ietf-oauth-transaction-tokens-10).
+            // The purpose of the transaction (draft-ietf-oauth-transaction-tokens-10).
             form.get("scope")?;
         }
         Ok(Self {
@@ -105,7 +106,7 @@ impl<'a> Asked<'a> {
         self.subject.token
     }
 
-    /// What is to come out; an access token when nothing is said, but for the one audience that is a bridge's name.
+    /// The requested kind of token. Defaults to an access token, unless the only audience is the name of a bridge.
     fn wanted(&self, room: &Oidc) -> Result<Wanted, ExchangeError> {
         let bridge = |name: &String| room.ceremonies.bridges.find(name).is_some();
         match (self.requested, self.targets.as_slice()) {
@@ -122,7 +123,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Inputs that nobody reads are refused: whoever sends them would believe that the token is for that room alone.
+    /// Refuses inputs that nothing reads: the caller would believe that they restrict the token.
     fn require_reader_of_inputs(&self, wanted: &Wanted) -> Result<(), ExchangeError> {
         match (&self.inputs, wanted) {
             (Some(_), Wanted::Own(_)) => Err(ExchangeError::InputsForNobody),
@@ -131,8 +132,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Reads the `inputs` of a form: the JSON object that a body at `/v1/bridges/{name}/token` has under that name. A member that is
-/// there twice is refused as it is there.
+/// Parses the `inputs` of a form: the same JSON object as in the body of `/v1/bridges/{name}/token`, with duplicate
+/// members refused in the same way.
 fn read_inputs(text: &str) -> Result<Map<String, Value>, Failure> {
     strict_json::parse_object(text.as_bytes()).map_err(|fault| {
         let words = match fault {
@@ -143,7 +144,7 @@ fn read_inputs(text: &str) -> Result<Map<String, Value>, Failure> {
     })
 }
 
-/// Everything that was found before something is issued.
+/// Everything that was determined before something is issued.
 struct Decided<'a> {
     client: &'a AuthenticatedClient,
     subject: &'a Opened,
@@ -155,17 +156,17 @@ struct Decided<'a> {
     origin: &'a Provenance,
 }
 
-/// The person of a subject token, and the session that the new token lives with.
+/// The person of a subject token, and the session whose lifetime the new token shares.
 struct Person {
     user: User,
     session: SessionId,
-    /// The passkey of the sign-in that the subject token tells of.
+    /// The passkey of the sign-in that the subject token describes.
     passkey: Option<PasskeyId>,
-    /// What hooks added, where the session was opened by this exchange.
+    /// What hooks added, if this exchange opened the session.
     hook_claims: Map<String, Value>,
 }
 
-/// Gives a token for a token.
+/// Exchanges a token for another.
 ///
 /// # Errors
 /// [`ExchangeError`].
@@ -221,7 +222,8 @@ pub async fn exchange(
     Ok(response)
 }
 
-/// Whether what is wanted could be made for a trusted issuer's token: it counts once, and is not used up in vain.
+/// Checks that the requested token could be issued for a trusted issuer's token, which counts once and must not be used
+/// up in vain.
 fn rehearse(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -247,7 +249,7 @@ fn rehearse(
     target.bridge.inputs().accept(inputs).map(drop).map_err(|refusal| BridgeError::Inputs(refusal).into())
 }
 
-/// Holds what a rule allows against what the client may ask for and what each API declares (RFC 8707).
+/// Restricts what a rule allows to what the client may request and what each API declares (RFC 8707).
 fn fit_resources(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -264,7 +266,7 @@ fn fit_resources(
     Ok(())
 }
 
-/// The person of a token of ours, when their session and the actor are alive and they may use the client.
+/// The person of one of our own tokens, if their session and the actor are alive and they may use the client.
 async fn alive(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -283,13 +285,13 @@ async fn alive(
         return Err(ExchangeError::NotInGroup);
     }
     require_alive(room, actor, now).await?;
-    // The session may have been renewed since, with another passkey than the token tells of.
+    // The session may have been renewed since, with another passkey than the token describes.
     let is_same = subject.authentication.auth_time == Some(session.auth_time.timestamp());
     let passkey = session.passkey.filter(|_| is_same);
     Ok(Person { user, session: session.id, passkey, hook_claims: Map::new() })
 }
 
-/// The actor must be alive where the subject has no session of ours to look at in the same visit.
+/// Checks that the actor is alive, if the subject has no session of ours that is checked in the same query.
 async fn require_alive(room: &Oidc, actor: Option<&OpenedActor>, now: Time) -> Result<(), ExchangeError> {
     let Some(actor) = actor else { return Ok(()) };
     let lives = actor.lives.clone();
@@ -310,7 +312,7 @@ async fn arrived(
         client: Some(client.id.clone()),
         auth_time: newcomer.signed_in_at,
         now,
-        // What may be refreshed lives as long as the token of the trusted issuer, and never longer.
+        // If the exchange is refreshable, the session lives as long as the trusted issuer's token, and never longer.
         ends_at: now + if granted.refreshable { left } else { granted.life },
         origin: newcomer.arrival.event.origin.clone(),
     };
@@ -378,7 +380,8 @@ async fn own_token(
     })
 }
 
-/// Writes the event of an ID token with its client among those that are told when the session ends, if it has not ended yet.
+/// Writes the event of an ID token, and records its client among those to notify when the session ends, if it has not
+/// ended yet.
 async fn write_told(room: &Oidc, decided: &Decided<'_>, event: Event) -> Result<(), ExchangeError> {
     let (session, client, now) = (decided.person.session, decided.client.id.clone(), decided.now);
     let lives = room
@@ -394,7 +397,7 @@ async fn write_told(room: &Oidc, decided: &Decided<'_>, event: Event) -> Result<
     if lives { Ok(()) } else { Err(ExchangeError::Ended) }
 }
 
-/// An identity assertion for the authorization server that was asked for, where this client has a name.
+/// Issues an identity assertion for the requested authorization server, at which this client must have a name.
 fn assertion(
     room: &Oidc,
     exchange: &Exchange<'_>,
@@ -412,7 +415,7 @@ fn assertion(
     Ok(room.mint.id_jag(exchange, &assertion, now)?)
 }
 
-/// A transaction token: of a new transaction, or in the place of another.
+/// Issues a transaction token: for a new transaction, or as the replacement of another.
 fn transaction(
     room: &Oidc,
     exchange: &Exchange<'_>,
@@ -431,8 +434,8 @@ fn transaction(
     Ok(room.mint.transaction_token(exchange, &Transaction { id, told: &told }, now)?)
 }
 
-/// The event of an exchange, `issued` being the id of what came out, and `txn` that of the transaction that workloads will log.
-/// A client that only narrows a token of its own changes nothing for anybody, and has none.
+/// The event of an exchange. `issued` is the ID of the issued token, and `txn` that of the transaction, which workloads
+/// will log. A client that only narrows its own token changes nothing for anybody, so that has no event.
 fn witnessed(decided: &Decided<'_>, issued: String, txn: Option<&str>) -> Event {
     let kind = if decided.granted.impersonates { EventKind::TokenImpersonated } else { EventKind::TokenExchanged };
     let mut detail = detail(decided);
@@ -449,7 +452,7 @@ fn witnessed(decided: &Decided<'_>, issued: String, txn: Option<&str>) -> Event 
     }
 }
 
-/// What the audit trail tells of an exchange beside who and when.
+/// What the audit trail records about an exchange besides who and when.
 fn detail(decided: &Decided<'_>) -> Value {
     let Decided { granted, subject, .. } = *decided;
     json!({

@@ -1,7 +1,7 @@
-//! Tokens that are presented in an exchange: verified, and read into what the rules ask about.
+//! Tokens that are presented in an exchange: verified, and converted to what the rules evaluate.
 //!
-//! What must always hold: the type that a client names is the only one that is tried; a token tells whose it is only through
-//! the client that it was given to, because a person may have another `sub` for each.
+//! What must always hold: only the type that a client states is tried; whose a token is follows only from the client
+//! that it was issued to, because a person may have a different `sub` for each client.
 
 use std::sync::Arc;
 
@@ -29,45 +29,45 @@ use crate::tokens::verifier::{self, Refusal, places};
 /// A subject token that was verified.
 #[derive(Debug)]
 pub(super) struct Opened {
-    /// What the rules ask about.
+    /// What the rules evaluate.
     pub(super) policy: Subject,
-    /// Whose it is.
+    /// Whose token it is.
     pub(super) whose: Whose,
     /// How the person signed in.
     pub(super) authentication: Authentication,
     /// The grant that it came from.
     pub(super) grant_id: Option<String>,
-    /// Its id.
+    /// Its ID.
     pub(super) jti: String,
-    /// The transaction that it tells of, by its id.
+    /// The transaction that it belongs to, by its ID.
     pub(super) transaction: Option<(String, Told)>,
 }
 
 impl Opened {
-    /// The transaction that the next token tells of: the same again, or a new one.
+    /// The transaction of the next token: the same again, or a new one.
     pub(super) fn transaction_id(&self) -> String {
         self.transaction.as_ref().map_or_else(|| crate::random::uuid().to_string(), |(id, _)| id.clone())
     }
 }
 
-/// Where the person of a subject token is found.
+/// How the person of a subject token is found.
 #[derive(Debug)]
 pub(super) enum Whose {
-    /// In the session of a token of ours.
+    /// By the session of one of our own tokens.
     Own(Owner),
     /// By what a trusted issuer says; a session is opened for what is issued.
     Foreign(Box<Newcomer>),
 }
 
-/// Somebody whom a trusted issuer speaks for.
+/// A person whom a trusted issuer vouches for.
 #[derive(Debug)]
 pub(super) struct Newcomer {
     pub(super) arrival: Arrival,
     pub(super) signed_in_at: Option<Time>,
 }
 
-/// Whose a token is: the owner of its session, if the token's client knows them by the token's `sub`. A transaction token has no
-/// client, and names the account itself.
+/// Whose a token is: the owner of its session, if the token's `sub` is theirs for the token's client. A transaction
+/// token has no client, and names the account itself.
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
     pub(super) ids: TokenIds,
@@ -76,8 +76,8 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// The client that the person must still allow. An access token ends with its grant; an ID token names none, and is asked
-    /// for what the grant hung on.
+    /// The client to which the person must still consent. An access token ends with its grant; an ID token names no
+    /// grant, so the consent that its grant depended on is checked.
     pub(super) fn consents_for(&self, kind: SubjectKind) -> Option<String> {
         let client = self.client.as_ref().filter(|client| !client.definition.first_party);
         client.filter(|_| kind == SubjectKind::IdToken).map(|client| client.id.clone())
@@ -94,22 +94,22 @@ impl Owner {
 /// An actor token that was verified.
 #[derive(Debug)]
 pub(super) struct OpenedActor {
-    /// Who acts.
+    /// The actor.
     pub(super) actor: Actor,
     /// What must be alive for it.
     pub(super) lives: Lives,
 }
 
-/// What an actor hangs on.
+/// What an actor depends on.
 #[derive(Clone, Debug)]
 pub(super) enum Lives {
     /// A person's session.
     Person(Owner),
-    /// The client's own token, by its id.
+    /// The client's own token, by its ID.
     Client(uuid::Uuid),
 }
 
-/// What was found of it.
+/// What was found about it.
 pub(super) enum Found {
     Person(Option<User>),
     /// Whether the token was revoked.
@@ -136,7 +136,7 @@ impl Lives {
     }
 }
 
-/// Opens a subject token: ours, or that of the trusted issuer that it names.
+/// Verifies a subject token: our own, or one of the trusted issuer that it names.
 pub(super) async fn subject(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -182,7 +182,7 @@ fn own(room: &Oidc, kind: SubjectKind, token: &str, key: Option<&Jkt>, now: Time
     }
 }
 
-/// A transaction token, of which every client that asked for it must still be one of ours.
+/// Reads a transaction token. Every client that requested it must still exist.
 fn transaction_token(room: &Oidc, claims: TransactionClaims, now: Time) -> Result<Opened, ExchangeError> {
     let act = acts(claims.act.as_ref())?;
     if act.iter().flat_map(Actor::clients).any(|id| room.clients.find(id).is_none()) {
@@ -213,7 +213,7 @@ fn transaction_token(room: &Oidc, claims: TransactionClaims, now: Time) -> Resul
     })
 }
 
-/// A token of a trusted issuer says who somebody is. What it says of scopes is worth nothing here.
+/// Reads a token of a trusted issuer, which says who somebody is. Its scopes mean nothing here.
 fn foreign(
     client: &AuthenticatedClient,
     believed: &Believed<'_>,
@@ -252,7 +252,7 @@ fn foreign(
             arrival: Arrival::new(believed, believed.once(now), members, None, event),
             signed_in_at,
         })),
-        // What it says of strength is the issuer's own measure.
+        // What it says about the strength of the authentication is on the issuer's own scale.
         authentication: Authentication {
             auth_time: signed_in_at.map(|at| at.timestamp()),
             acr: Some("0".to_owned()),
@@ -265,7 +265,7 @@ fn foreign(
 }
 
 fn access_token(room: &Oidc, claims: AccessClaims, now: Time) -> Result<Opened, ExchangeError> {
-    // A token of a client for itself has no session: there is nobody to go on for.
+    // A token that a client has for itself has no session, so there is no person to act for.
     let ids = claims.ids().ok_or(ExchangeError::Unusable)?;
     let client = room.clients.holder(&claims.client_id, claims.iat).ok_or(ExchangeError::ClientGone)?;
     Ok(Opened {
@@ -287,7 +287,7 @@ fn access_token(room: &Oidc, claims: AccessClaims, now: Time) -> Result<Opened, 
     })
 }
 
-/// An ID token says who somebody is and allows nothing, so it has no scopes.
+/// Reads an ID token, which says who somebody is and allows nothing, so it has no scopes.
 fn id_token(room: &Oidc, claims: IdClaims, now: Time) -> Result<Opened, ExchangeError> {
     let mut audience = claims.aud.iter();
     let (Some(id), None) = (audience.next(), audience.next()) else {
@@ -318,8 +318,8 @@ fn id_token(room: &Oidc, claims: IdClaims, now: Time) -> Result<Opened, Exchange
     })
 }
 
-/// Opens an actor token: an access token of ours that was given to this very client, for a person or for itself. Whoever acts
-/// through somebody else already acts no further.
+/// Verifies an actor token: an access token of ours that was issued to this very client, for a person or for itself. A
+/// token that already names an actor cannot act further.
 pub(super) fn actor(
     room: &Oidc,
     client: &AuthenticatedClient,
@@ -347,7 +347,7 @@ pub(super) fn actor(
     Ok(OpenedActor { actor, lives })
 }
 
-/// A token that is bound to a key is nothing in the hands of others (RFC 9449 §7).
+/// Refuses a key-bound token if the request does not prove the key (RFC 9449 §7).
 fn require_key(bound: Option<&Confirmation>, key: Option<&Jkt>) -> Result<(), ExchangeError> {
     match bound {
         Some(bound) if key.is_none_or(|key| key.as_str() != bound.jkt) => Err(ExchangeError::OtherKey),

@@ -1,8 +1,8 @@
-//! Exchanges that may be refreshed: a family begins with them, and each use of it asks their rule again.
+//! Refreshable exchanges: they begin a refresh token family, and each use of it evaluates their rule again.
 //!
-//! What must always hold: a family is bound to the session, the client, the key and the chain of actors of its exchange; it
-//! ends with that session, with the grant of the subject token, with session and grant of a person who acts, and with the rule.
-//! What is exchanged further for its tokens hangs on all of that too.
+//! What must always hold: a family is bound to the session, the client, the key and the chain of actors of its
+//! exchange; it ends with that session, with the grant of the subject token, with session and grant of a person who
+//! acts, and with the rule. Anything that its tokens are exchanged for depends on all of that too.
 
 use diesel::PgConnection;
 
@@ -21,7 +21,7 @@ use crate::storage::sign_in::NewFamily;
 use crate::storage::{StorageError, audit, consents};
 use crate::tokens::mint::{Exchange, Exchanged, RefreshSeed, bound_by_exchange};
 
-/// A family that is begun with an exchange, before it is written.
+/// A family that begins with an exchange, before it is written.
 pub(super) struct Begun {
     row: NewFamily,
     seed: RefreshSeed,
@@ -29,7 +29,7 @@ pub(super) struct Begun {
     client: String,
 }
 
-/// Decides the family. It ends with the token of a trusted issuer; a token of ours has a session to end with.
+/// Plans the family. It ends with the token of a trusted issuer; one of our own tokens has a session to end with.
 pub(super) fn begin(room: &Oidc, decided: &Decided<'_>) -> Result<Begun, ExchangeError> {
     let Decided { client, subject, granted, now, .. } = *decided;
     let (mut row, mut seed) =
@@ -62,7 +62,7 @@ impl Begun {
         Ok(room.mint.exchanged_refresh(exchange, self.stem.origin.clone(), &self.seed, now)?)
     }
 
-    /// Writes it with its event, if all that it hangs on is still alive.
+    /// Writes it with its event, if everything it depends on is still alive.
     pub(super) async fn write(self, room: &Oidc, event: Event, now: Time) -> Result<(), ExchangeError> {
         let Self { row, stem, client, .. } = self;
         let begun = room
@@ -79,31 +79,32 @@ impl Begun {
     }
 }
 
-/// Why what came of an exchange is not refreshed.
+/// Why the result of an exchange is not refreshed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotRenewed {
-    /// Its rule gives nothing of it any more.
+    /// Its rule no longer grants anything of it.
     #[error("the rule of the exchange: {0}")]
     Rule(#[from] Refusal),
-    /// A client that the subject token was given to, or that has acted, is gone or disabled.
+    /// A client that the subject token was issued to, or that has acted, is gone or disabled.
     #[error("a client of the exchange is unknown or disabled")]
     ClientGone,
-    /// The issuer of the subject token is no longer believed.
+    /// The issuer of the subject token is no longer trusted.
     #[error("the issuer of the exchanged token is no longer trusted")]
     IssuerGone,
     /// The person who acts has signed out, or their account is disabled.
     #[error("the session of the actor has ended")]
     ActorEnded,
-    /// The person no longer allows the app whose ID token was exchanged.
+    /// The person no longer consents to the app whose ID token was exchanged.
     #[error("the person no longer allows the app of the exchanged ID token")]
     NotAllowed,
-    /// A fault of ours.
+    /// A fault of this server.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-/// Asks again what the exchange asked: the rule, the clients, the issuer, the actor, and what the person allows; and the same
-/// of every exchange before it, whose tokens it was made of. It gives nothing that one of these does not give any more.
+/// Checks again everything that the exchange checked: the rule, the clients, the issuer, the actor, and the person's
+/// consent; and the same for every earlier exchange whose tokens it was made from. It grants nothing that one of these
+/// no longer grants.
 ///
 /// # Errors
 /// [`NotRenewed`].
@@ -144,7 +145,7 @@ pub async fn renew(
     Ok(granted)
 }
 
-/// What the rule of an exchange still gives, while its clients and its issuer are there.
+/// What the rule of an exchange still grants, while its clients and its issuer exist.
 fn still_given(
     room: &Oidc,
     client: &Client,
@@ -164,18 +165,19 @@ fn still_given(
     Ok(granted)
 }
 
-/// The app whose ID token was exchanged, where people are asked about it: it names no grant that could have ended.
+/// The app whose ID token was exchanged, if people are asked for consent to it: an ID token names no grant that could
+/// have ended.
 fn app_of_id_token(room: &Oidc, origin: &Origin) -> Option<String> {
     let app =
         origin.client.as_deref().filter(|_| origin.issuer == Issuer::Own && origin.kind == SubjectKind::IdToken)?;
     room.clients.find(app).filter(|app| !app.definition.first_party).map(|app| app.id.clone())
 }
 
-/// What the database must be asked about one exchange.
+/// What must be looked up about one exchange.
 struct Hanging {
-    /// The session of the person who acts, what they are called, and which client calls them so.
+    /// The session of the person who acts, their `sub`, and the client for which it is their `sub`.
     actor: Option<(SessionId, String, String)>,
-    /// An app that the owner must still allow.
+    /// An app to which the owner must still consent.
     app: Option<String>,
 }
 

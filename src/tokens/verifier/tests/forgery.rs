@@ -1,4 +1,4 @@
-//! Tokens that were never signed by the key they name.
+//! Tokens that the key they name never signed.
 
 use super::*;
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
@@ -48,7 +48,7 @@ fn no_spelling_of_none_is_an_algorithm() {
     assert_eq!(world.check_access(&format!("{text}.{signature}")).unwrap_err(), Refusal::Algorithm, "no alg");
 }
 
-/// The public key is known to everybody: as an HMAC secret it must open nothing (RFC 8725 §3.1).
+/// Everybody knows the public key: as an HMAC secret it must verify nothing (RFC 8725 §3.1).
 #[test]
 fn a_public_key_is_no_hmac_secret() {
     let world = &*WORLD;
@@ -83,7 +83,7 @@ fn a_public_key_is_no_hmac_secret() {
             assert_eq!(world.check_access(&token).unwrap_err(), Refusal::Algorithm, "{algorithm} {name}");
             let token = hs256(&honest_alg, &access_claims(), &secret);
             assert_eq!(world.check_access(&token).unwrap_err(), Refusal::Signature, "{algorithm} {name}, alg kept");
-            // The other way about: an HMAC place named with a public key.
+            // The other way round: a place for HMAC, and a token that names a public key.
             let token = hs256(&json!({"alg": "HS256", "typ": "rt+jwt", "kid": stored.kid}), &refresh_claims(), &secret);
             assert_eq!(world.check_refresh(&token).unwrap_err(), Refusal::UnknownKey, "{algorithm} {name} at refresh");
         }
@@ -134,7 +134,7 @@ fn algorithms_are_not_exchangeable() {
     }
 }
 
-/// An RSA key of ours has one padding; with the other even its own signature is none.
+/// Our RSA keys use one padding; a signature with the other one is refused even though the same key made it.
 #[test]
 fn paddings_are_not_exchangeable() {
     let world = &*WORLD;
@@ -202,7 +202,7 @@ fn critical_and_encryption_headers_are_refused() {
     }
 }
 
-/// The header may bring a key or point to one; it is never used.
+/// A key or a link to one in the header is never used.
 #[test]
 fn keys_in_the_header_are_never_used() {
     let world = &*WORLD;
@@ -223,7 +223,7 @@ fn keys_in_the_header_are_never_used() {
     }
 }
 
-/// The memory is asked, and believed: what nobody signed is taken where the key is made to remember it.
+/// The memory is used: a token that nobody signed is accepted once the key is made to remember it.
 #[test]
 fn what_a_key_remembers_is_not_verified_again() {
     let world = &*WORLD;
@@ -241,7 +241,7 @@ fn what_a_key_remembers_is_not_verified_again() {
     assert_eq!(check(), Ok(()));
 }
 
-/// That a signature was verified before says nothing of any other token, time, place or key.
+/// A verified signature says nothing about any other token, time, place or key.
 #[test]
 fn what_is_remembered_is_one_signature_and_nothing_else() {
     let world = &*WORLD;

@@ -1,4 +1,4 @@
-//! One token has one spelling, and every other byte sequence is refused.
+//! A token has one spelling; every other byte sequence is refused.
 
 use super::*;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -22,7 +22,7 @@ fn every_single_byte_change_is_refused() {
         }
     }
     assert_eq!(tried, token.len() * 127);
-    // The public algorithms cost more to try: one other letter at each place.
+    // Asymmetric algorithms are slower to test: one changed letter at each position.
     for algorithm in [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256] {
         let token = world.sign(&Use::Tokens, algorithm, "at+jwt", &access_claims());
         for at in 0..token.len() {
@@ -43,12 +43,12 @@ fn cut_extended_and_re_encoded_copies_are_refused() {
     }
     let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { unreachable!() };
     let bytes = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
-    // One part with two spare bits set: the same bytes to a lax decoder.
+    // A part with two spare bits set: a lax decoder would read the same bytes.
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = signature.chars().last().unwrap();
     let spare = alphabet.chars().nth(alphabet.find(last).unwrap() | 1).unwrap();
     let json = format!(r#"{{"payload":"{claims}","protected":"{header}","signature":"{signature}"}}"#);
-    // Encrypted under a password: whoever derived the key would count to two thousand million first.
+    // Encrypted under a password: deriving the key would take two thousand million iterations.
     let slow = b64(r#"{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"c2FsdC1zYWx0"}"#);
     for (name, bad) in [
         ("empty", String::new()),

@@ -131,7 +131,7 @@ fn leeway_and_lifetime_are_bounded() {
     }
 }
 
-/// Every kind of token in every place but its own.
+/// Every kind of token is tried in every place except its own.
 #[test]
 fn a_token_of_one_kind_is_refused_everywhere_else() {
     let world = &*WORLD;
@@ -168,8 +168,8 @@ fn a_hint_may_have_expired_but_not_be_for_another_client() {
     assert_eq!((hint(None), hint(Some(API)), hint(Some("x"))), (Ok(()), Ok(()), Err(Refusal::Audience)));
 }
 
-/// An ID token is good as a hint as long as a session may live that it was given in, unless its key was revoked; for
-/// anything else its key is gone.
+/// An ID token is accepted as a hint for as long as its session may live, unless its key was revoked. For every other
+/// use its key has expired.
 #[test]
 fn a_hint_outlives_its_key_and_nothing_else_does() {
     let world = &*WORLD;
@@ -278,7 +278,7 @@ fn a_trusted_issuers_token_is_judged_by_its_key_set() {
     assert_eq!(world.check_access(&nameless).unwrap_err(), Refusal::UnknownKey, "our own must name their key");
 }
 
-/// RFC 7519 §2: a date may have a fraction. Ours never have one, so one of ours that has is not ours.
+/// RFC 7519 §2: a date may have a fraction. Our own never do, so such a token of "ours" is refused.
 #[test]
 fn dates_of_others_may_have_fractions() {
     let world = &*WORLD;

@@ -1,5 +1,5 @@
-// The module of pages on which an app lets somebody do one thing. Ceremonies are the page module's; added here: the token comes
-// in the address, after the #, where no server reads it, and the app gets its result.
+// The module of the pages of action tokens. The page module runs the ceremonies. This module takes the token from the
+// URL fragment, which no server reads, and passes the result to the app.
 
 import { API, api, byId, exclusive, finish, prompt, recover, signal } from "./passkey.js";
 
@@ -16,11 +16,11 @@ async function run(mine, what, away) {
     const answer = await finish(mine, what, options, credential);
     if (!answer) return;
     await signal(answer.signals);
-    // The return address was registered, byte for byte, by whoever runs the app.
+    // The app's operator registered exactly this return address.
     location.assign(answer.returnTo ?? form.dataset.done);
   } catch (error) {
     if (credential && what === "registration") await recover(error, { result: what }, options, credential);
-    // Why a token is not taken, the server's page says.
+    // The server's page says why a token was refused.
     if (!/^(action_token|enrol_over)/.test(error.code ?? "")) throw error;
     form.submit();
   }
@@ -41,6 +41,6 @@ if (form?.dataset.action)
   });
 if (form) {
   take();
-  // A link that differs in what follows the # alone loads no new page.
+  // A link that differs only in the fragment loads no new page.
   addEventListener("hashchange", take);
 }

@@ -1,6 +1,6 @@
-// The page module: calls and codes, no policy, no words (those come in #boot). One ceremony at a time: `lock` holds it,
-// `gen` lets late answers fall, a pending request is aborted and awaited before the next (iOS 16 refuses otherwise), but not
-// for ever: an extension in the browser's place may never answer.
+// The page module: API calls and error codes, no decisions and no texts (those come in #boot). Only one ceremony runs
+// at a time: `lock` holds it, and `gen` discards late answers. A pending request is aborted and awaited before the next
+// one (iOS 16 refuses otherwise), but not forever: a browser extension may never answer.
 
 const boot = JSON.parse(document.getElementById("boot").textContent);
 const w = boot.words;
@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 const [problem, status, stop, field] = ["problem", "status", "stop", "username"].map(byId);
 const API = "/v1/passkeys/";
 const Key = globalThis.PublicKeyCredential;
-// What these pages ask for is for the session that they were made for, and no other that began in another tab.
+// Requests of a page act for the session that the page was created for, never for one that began in another tab.
 const token = ["passkeys", "stepUp"].includes(boot.page) && document.querySelector("[name=csrf]")?.value;
 
 let gen = 0;
@@ -17,7 +17,7 @@ let pending = null; // { controller, settled, ours }: the request that the brows
 let leaving = false;
 let running = null; // the pressed button
 let again = null; // repeats what was last pressed
-// The same, for a passkey that is to be saved somewhere else.
+// Like `again`, for a passkey that is to be saved somewhere else.
 let elsewhere = null;
 // What the last prompt was for: get, create.
 let asked = "";
@@ -36,7 +36,7 @@ const text64 = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const say = (text) => {
-  // The pressed button shows these itself; screen readers hear them from here.
+  // The pressed button shows these itself. This is for screen readers.
   status?.classList.toggle("vh", [w.waiting, w.checking].includes(text));
   if (status) status.textContent = text;
 };
@@ -157,7 +157,7 @@ async function prompt(turn, kind, json, extra = {}) {
     if (pending === mine) pending = null;
   }
   if (turn === gen) return credential;
-  // Somebody was told already that it is cancelled: nothing is done with what comes later, and no orphan stays.
+  // The user was already told that it was cancelled, so a late result is discarded, and no orphaned passkey stays.
   if (kind === "create") signalUnknown({ rpId: json.rp.id, credentialId: credential.id });
   throw { ours: true };
 }
@@ -249,7 +249,7 @@ function doing(action, goTo) {
   }
 }
 
-// Empties the box. Was the focus in it, it goes back to the pressed button.
+// Empties the box. If it had the focus, the focus returns to the pressed button.
 function empty() {
   if (problem?.contains(document.activeElement)) running?.button?.focus();
   problem?.replaceChildren();
@@ -289,7 +289,7 @@ function explain(error) {
   if (row === "noPasskeys" || row === "view") byId("other")?.setAttribute("open", "");
 }
 
-// Says at a field what is wrong with it, as the pages of the server do.
+// Shows at a field what is wrong with it, as the server's pages do.
 function mark(input, words) {
   const note = el("p", words, "err");
   note.prepend(el("span", w.errorPrefix, "vh"));
@@ -301,7 +301,7 @@ function mark(input, words) {
   input.focus();
 }
 
-// Takes it back, whoever said it.
+// Removes that message, whether the module or the server put it there.
 function unmark(input) {
   byId(input.id + "-err")?.remove();
   input.ariaInvalid = null;
@@ -319,7 +319,7 @@ async function stepUp(mine) {
   try {
     credential = await prompt(mine, "get", options.publicKey);
   } catch (error) {
-    // A browser that wants a click refuses at once: confirm on a page of its own.
+    // A browser that requires a click refuses at once: confirm on a separate page.
     if (error.name !== "NotAllowedError" || !error.fast) throw error;
     leave("/confirm?next=" + encodeURIComponent(location.pathname));
     throw { ours: true };
@@ -331,7 +331,8 @@ async function get(mine, { email, result, purpose, plainly }) {
   const anonymous = result && result.kind !== "session";
   const options = await api("POST", API + "authentication/options", { email, purpose, result }, anonymous);
   if (mine !== gen) return;
-  // The immediate mode answers at once where this device has nothing, not asking for a phone. It wants a gesture.
+  // The immediate mode answers at once if this device has no passkey, without offering a phone. It requires a user
+  // gesture.
   const immediate = caps.immediate && navigator.userActivation?.isActive && !email && !plainly && !purpose && !options.publicKey.allowCredentials?.length;
   const credential = await prompt(mine, "get", options.publicKey, immediate ? { uiMode: "immediate" } : {});
   return finish(mine, "authentication", options, credential, anonymous);
@@ -360,8 +361,8 @@ async function create(mine, request, retried) {
   }
 }
 
-// The server did not say yes to a new passkey. Refused for good: no orphan may stay. Unsure: ask before judging, where the
-// result is not for an app.
+// The server did not confirm a new passkey. If it refused, no orphaned passkey may stay. If the outcome is unknown, ask
+// the server first, unless the result is for an app.
 async function recover(error, request, options, credential) {
   const unsure = ["offline", "unavailable", "internal", "rate_limited", "busy"].includes(error.code);
   if (!unsure && error.code !== "credential_exists")
@@ -426,7 +427,7 @@ function release() {
   if (!leaving && ![w.done, w.cancelled].includes(status?.textContent)) say("");
 }
 
-// Takes the lock, runs `work`, explains what went wrong, gives the lock back and arms autofill again. `work` is told whether a
+// Takes the lock, runs `work`, explains failures, releases the lock and re-arms autofill. `work` is told whether a
 // passkey is to be saved somewhere else.
 async function exclusive(form, button, work, repeat = () => exclusive(form, button, work)) {
   if (lock) {
@@ -608,7 +609,7 @@ function wire() {
     gen++;
     say(w.cancelled);
     empty();
-    // What is pressed next awaits the end of what is open by itself.
+    // The next action waits by itself until the open request has ended.
     preempt();
     lock = 0;
     release();

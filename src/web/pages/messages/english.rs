@@ -1,6 +1,7 @@
-//! English: the table that defines which texts there are.
+//! English: the table that defines which texts exist.
 //!
-//! Plain words, one idea per sentence; every problem names its cure; "fingerprint, face or screen lock", "passkey manager".
+//! Plain words, one idea per sentence. Every problem names its solution. Vocabulary: "fingerprint, face or screen
+//! lock", "passkey manager".
 
 use super::{PluralForm, texts};
 
@@ -167,7 +168,7 @@ texts! {
         confirm_continue: "To continue.",
         confirm_none: "There is no passkey on this account yet. Sign in another way, then add one.",
 
-        // What an app asks for.
+        // The scopes that an app requests.
         allow: "Allow",
         use_another: "Use another account",
         continue_button: "Continue",
@@ -200,7 +201,7 @@ texts! {
         authorize_wrong: "The app that sent you here made a mistake, so we could not start. Nothing was shared. Go back to the app, and tell its developers if it happens again.",
         authorize_expired: "This took too long, or was already used. Go back to the app and start again.",
 
-        // For the developer of an app that sent a bad request.
+        // For the developer of an app that sent an invalid request.
         dev_of_the_app: "For the developer of the app",
         dev_what_was_sent: "This was sent:",
         dev_client_missing: "The parameter client_id is missing or was sent more than once.",
@@ -239,7 +240,7 @@ texts! {
         device_denied_text: "The device got no access.",
         device_close: "You can close this page.",
 
-        // Links of an app.
+        // Links from apps.
         link_start_text: "Open the link you were given again, or paste its last part here: everything after the #.",
         link_code: "Last part of the link",
         link_over_title: "This link is no longer valid",
@@ -247,7 +248,7 @@ texts! {
         link_other_title: "This link is for another account",
         link_other_text: "Somebody else is signed in here. Sign out first, then open the link again. Nothing was changed.",
 
-        // Making a passkey by a link of an app.
+        // Creating a passkey by a link from an app.
         enrol_title: "Create a passkey",
         enrol_text: "Then sign in with your fingerprint, face or screen lock instead of a password.",
         enrol_for: "For this account:",

@@ -1,11 +1,11 @@
-//! The message catalogue: every word that a person reads on a hosted page, keyed by meaning.
+//! The message catalogue: every text on the hosted pages, keyed by meaning.
 //!
-//! What must always hold: templates and the page module contain no words of their own (the tests of this room read them
-//! and refuse), every text is used somewhere, and what a user or a provider wrote is isolated in `<bdi>` inside our
+//! What must always hold: templates and the page module contain no text of their own (the tests of this room check
+//! this), every text is used somewhere, and what a user or a provider wrote is isolated in `<bdi>` inside our
 //! sentences, so that a right-to-left name cannot reorder them.
 //!
-//! To add a text: one line in `english.rs`, then `t.its_key` in a template. To add a language: a `Texts` value of its own
-//! beside `english::ENGLISH` (a missing text does not compile), its [`PluralRule`], and a [`Locale`] that names both.
+//! To add a text: one line in `english.rs`, then `t.its_key` in a template. To add a language: a `Texts` value beside
+//! `english::ENGLISH` (a missing text does not compile), its [`PluralRule`], and a [`Locale`] with both.
 
 mod english;
 
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 pub use english::{ModuleTexts, Texts};
 
-/// The direction that a language is written in; prints as the HTML `dir` attribute's value.
+/// The writing direction of a language. Displays as the value of the HTML `dir` attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Left to right.
@@ -34,25 +34,25 @@ impl fmt::Display for Direction {
     }
 }
 
-/// A language that the pages can be shown in.
+/// A language of the pages.
 #[derive(Clone, Copy, Debug)]
 pub struct Locale {
     /// BCP 47 tag, for `<html lang>`.
     pub lang: &'static str,
     /// Writing direction, for `<html dir>`.
     pub dir: Direction,
-    /// The words.
+    /// The texts.
     pub texts: &'static Texts,
 }
 
-/// English, the complete language that all others are measured against.
+/// English, the reference for all other languages.
 pub const ENGLISH: Locale = Locale { lang: "en", dir: Direction::Ltr, texts: &english::ENGLISH };
 
-/// Every language there is; the first is the default.
+/// All languages. The first is the default.
 pub const LOCALES: &[Locale] = &[ENGLISH];
 
 /// The best language for a list of BCP 47 tags in order of preference (`ui_locales`, then the cookie, then
-/// `Accept-Language`): an equal tag first, then one with the same primary language, then the default.
+/// `Accept-Language`): one with the same tag, else one with the same primary language, else the default.
 pub fn choose<'a>(wanted: impl IntoIterator<Item = &'a str>) -> Locale {
     let primary = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
     for tag in wanted {
@@ -65,27 +65,27 @@ pub fn choose<'a>(wanted: impl IntoIterator<Item = &'a str>) -> Locale {
     LOCALES[0]
 }
 
-/// Which form of a text a number takes (CLDR's cardinal categories that our languages need).
+/// The plural form of a text for a number (the CLDR cardinal categories that our languages need).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PluralForm {
     /// Singular, "1 minute".
     One,
     /// Paucal, for languages that have it.
     Few,
-    /// Everything else.
+    /// All other numbers.
     Other,
 }
 
-/// A language's way from a number to a form.
+/// Maps a number to the plural form of a language.
 pub type PluralRule = fn(u64) -> PluralForm;
 
-/// A text that depends on a number; `{n}` is replaced by it. The page module gets it as `{one, few?, other}` and chooses
-/// with `Intl.PluralRules`.
+/// A text that depends on a number, which replaces `{n}`. The page module gets it as `{one, few?, other}` and selects
+/// the form with `Intl.PluralRules`.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Plural {
     /// For [`PluralForm::One`].
     pub one: &'static str,
-    /// For [`PluralForm::Few`], where the language has it.
+    /// For [`PluralForm::Few`], if the language has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub few: Option<&'static str>,
     /// For [`PluralForm::Other`].
@@ -93,7 +93,7 @@ pub struct Plural {
 }
 
 impl Plural {
-    /// The text for `n`, with the number filled in.
+    /// The text for `n`, with the number inserted.
     pub fn text(&self, rule: PluralRule, n: u64) -> String {
         let text = match rule(n) {
             PluralForm::One => self.one,
@@ -104,17 +104,17 @@ impl Plural {
     }
 }
 
-/// Markup that is safe to print as it is: our own sentence around escaped, isolated values.
+/// HTML that is safe to print unchanged: our own text around escaped, isolated values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Html(String);
 
 impl Html {
-    /// Wraps markup that the caller made only from constants and escaped values.
+    /// Wraps HTML that the caller built only from constants and escaped values.
     pub(super) fn trusted(markup: String) -> Self {
         Self(markup)
     }
 
-    /// A value in an element that keeps its writing direction to itself.
+    /// A value in an element that isolates its writing direction.
     pub(super) fn isolated(value: &str) -> Self {
         Self(format!("<bdi>{}</bdi>", escape(value)))
     }
@@ -144,7 +144,7 @@ fn escape(value: &str) -> String {
     out
 }
 
-/// Replaces each `{name}` of `pattern` in one pass, so that a value which itself holds braces is never filled again.
+/// Replaces each `{name}` in `pattern` in one pass, so that braces inside a value are never replaced.
 fn fill(pattern: &str, values: &[(&str, String)]) -> String {
     let mut out = String::with_capacity(pattern.len() + 32);
     let mut rest = pattern;
@@ -163,7 +163,7 @@ fn fill(pattern: &str, values: &[(&str, String)]) -> String {
 }
 
 impl Texts {
-    /// The name of a month, 0 for January (anything beyond December is December).
+    /// The name of a month, 0 for January. Larger numbers than 11 give December.
     pub fn month(&self, month0: u32) -> &'static str {
         match month0 {
             0 => self.month_1,
@@ -182,11 +182,11 @@ impl Texts {
     }
 }
 
-/// Makes `Texts` and its English value from one table, so that a key, its arguments and its words stand on one line.
+/// Defines `Texts` and its English value from one table, so that a key, its arguments and its text are on one line.
 ///
-/// `plain` texts are fields; `filled` and `rich` are methods taking the named arguments (`filled` gives a `String` for
-/// attributes and titles, `rich` gives [`Html`] with every argument in `<bdi>`); `plural` methods take a number; `module`
-/// and `module_plural` are the words that the page module gets with `#boot`.
+/// `plain` texts are fields. `filled` and `rich` are methods that take the named arguments: `filled` returns a `String`
+/// for attributes and titles, `rich` returns [`Html`] with every argument in `<bdi>`. `plural` methods take a number.
+/// `module` and `module_plural` are the texts that the page module gets with `#boot`.
 macro_rules! texts {
     (
         plain { $($key:ident: $text:literal,)* }
@@ -196,20 +196,20 @@ macro_rules! texts {
         module { $($mkey:ident: $mtext:literal,)* }
         module_plural { $($nkey:ident: $none:literal / $nother:literal,)* }
     ) => {
-        /// One language's words. Fields are the texts themselves; methods of the same name fill them.
+        /// The texts of a language: plain texts as fields, the others as methods.
         #[derive(Debug)]
         pub struct Texts {
-            /// Chooses the plural form.
+            /// Selects the plural form.
             pub rule: $crate::web::pages::messages::PluralRule,
             $(#[doc = $text] pub $key: &'static str,)*
             $(#[doc = $ftext] pub $fkey: &'static str,)*
             $(#[doc = $rtext] pub $rkey: &'static str,)*
             $(#[doc = $pother] pub $pkey: $crate::web::pages::messages::Plural,)*
-            /// What the page module says.
+            /// The texts of the page module.
             pub module: ModuleTexts,
         }
 
-        /// The words of the page module; serialized into `#boot` in camelCase.
+        /// The texts of the page module, serialized into `#boot` in camelCase.
         #[derive(Debug, serde::Serialize)]
         #[serde(rename_all = "camelCase")]
         pub struct ModuleTexts {
@@ -232,7 +232,7 @@ macro_rules! texts {
                 self.$pkey.text(self.rule, *n.borrow())
             })*
 
-            /// Every page text: key, words, names of its arguments. For the tests of the catalogue.
+            /// Every page text: key, text, names of its arguments. For the tests of the catalogue.
             pub fn entries(&self) -> Vec<(&'static str, &'static str, &'static [&'static str])> {
                 vec![
                     $((stringify!($key), self.$key, &[] as &[&str]),)*
@@ -294,8 +294,8 @@ mod tests {
         }
     }
 
-    /// One vocabulary, and none of the specification's words in what end users read. The developer
-    /// panel and the reference are for people who want exactly those words.
+    /// One vocabulary, and no terms of the specifications in texts for end users. The developer panel and the reference
+    /// are for readers who expect exactly those terms.
     #[test]
     fn end_users_never_read_the_specifications_words() {
         let module = serde_json::to_value(&ENGLISH.texts.module).unwrap();

@@ -1,4 +1,4 @@
-//! The catalogue, the module and the sprite against what uses them.
+//! Checks the catalogue, the module and the sprite against their uses.
 
 use std::collections::HashSet;
 use std::fs;
@@ -36,7 +36,7 @@ fn without(text: &str, open: &str, close: &str) -> String {
     out + rest
 }
 
-/// Words that stand in a template itself: text nodes, and attributes that are read out.
+/// The text in a template itself: text nodes, and attributes that screen readers announce.
 fn words_outside_the_catalogue(template: &str) -> Vec<String> {
     let mut bare = template.to_owned();
     // The shape of the page is a class, given as a block.

@@ -1,6 +1,7 @@
-//! Every page, rendered and read: the rules that hold for all of them.
+//! The rules that hold for all pages, checked on every rendered page.
 //!
-//! `PASSMINT_PAGES=<folder> cargo test --lib web::pages -- --ignored write_the_pages` writes them out to be looked at.
+//! `PASSMINT_PAGES=<folder> cargo test --lib web::pages -- --ignored write_the_pages` writes the pages to a folder for
+//! inspection.
 
 mod catalogue;
 mod openid;
@@ -177,7 +178,7 @@ fn an_app_that_wants_a_new_account_gets_the_page_that_makes_one() {
     }
 }
 
-/// What the button is pressed for is not lost where no script runs.
+/// Without script, the purpose of the pressed button is not lost.
 #[test]
 fn every_form_that_needs_script_says_where_it_leads() {
     let mut view = sign_in();

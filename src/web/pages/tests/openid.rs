@@ -1,4 +1,4 @@
-//! Samples of the pages of the OpenID flows, and the rules that are theirs alone.
+//! Samples of the pages of the OpenID flows, and the rules that apply only to them.
 
 use askama::Template;
 use chrono::Duration;
@@ -98,7 +98,7 @@ fn every_scope() -> Vec<ScopeItem> {
         .to_vec()
 }
 
-/// Every page of the OpenID flows, in every state that has markup of its own.
+/// Every page of the OpenID flows, in every state with distinct markup.
 pub(super) fn pages() -> Vec<Page> {
     let mut pages = vec![
         ("consent", consent().render()),
@@ -204,7 +204,8 @@ fn signed_out() -> SignedOut {
     }
 }
 
-/// Who, what, where to, which account; No before Yes, nothing focused, one warning at most.
+/// The page shows who, what, where to and which account. No comes before Yes, nothing has the focus, and there is at
+/// most one warning.
 #[test]
 fn questions_weigh_yes_and_no_alike() {
     for html in [consent().render().unwrap(), review().render().unwrap()] {

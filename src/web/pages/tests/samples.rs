@@ -1,4 +1,4 @@
-//! The sample pages that the tests read: every page, in every state that has markup of its own.
+//! The sample pages for the tests: every page, in every state with distinct markup.
 
 use askama::Template;
 use chrono::{Duration, TimeZone, Utc};
@@ -22,14 +22,14 @@ use super::super::{AccountCard, Armed, Boot, FooterLink, Frame, PageKind, messag
 use crate::clock::Time;
 use crate::domain::id::Id;
 
-/// What a hostile user would call themselves.
+/// A hostile user name.
 pub(super) const HOSTILE: &str = r#"<img src=x onerror="alert(1)"> & 'co' </script>"#;
 
 pub(super) fn now() -> Time {
     Utc.with_ymd_and_hms(2026, 3, 14, 15, 9, 26).unwrap()
 }
 
-/// A frame as a handler makes it, signed out.
+/// A frame as handlers create it, signed out.
 pub(in crate::web::pages) fn frame() -> Frame {
     Frame {
         locale: messages::ENGLISH,
@@ -111,7 +111,7 @@ pub(super) fn sign_in() -> SignIn {
     }
 }
 
-/// The same, for an app that asks for a new account.
+/// The sign-in page for an app that requests a new account.
 pub(super) fn create() -> SignIn {
     SignIn {
         app: Some(AppChip { name: "Acme Notes".into(), host: "notes.acme.example".into() }),
@@ -130,7 +130,7 @@ pub(super) fn ways() -> Vec<Way> {
     ]
 }
 
-/// Every page in every state that has markup of its own, by name.
+/// Every page in every state with distinct markup, by name.
 pub(super) fn pages() -> Vec<(&'static str, String)> {
     let mut pages = vec![
         ("sign-in", sign_in().render()),

@@ -1,4 +1,4 @@
-//! Keys of bridges: the names of those that were made elsewhere, and the making of their own.
+//! Keys of bridges: the names of imported ones, and the creation of their own.
 
 use std::time::Duration as Real;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{BRIDGES, MADE, Ops, checked, fresh_person, jwks, make, minted, pem_of, plain, with};
 use crate::support::tokens::{header, within};
 
-/// A target that was given the JWK finds the key by the name that the JWK has.
+/// A target that was given the JWK finds the key by the JWK's own `kid`.
 #[test]
 fn a_jwk_keeps_its_name_in_headers_and_in_the_key_set() {
     const NAME: &str = "0b9d3a51-6f0e-4f5a-8e13-c43bd5be72c3";
@@ -30,7 +30,7 @@ fn a_jwk_keeps_its_name_in_headers_and_in_the_key_set() {
     assert_eq!(jwks(&ops.app, "made").expect(200).json()["keys"][0]["kid"], NAME);
     pem_of(&ops.app, "made", NAME).expect(200);
 
-    // Another name can be written, and none that a header cannot carry.
+    // Another name can be given, but not one that a header cannot carry.
     let fresh = fresh_person(&ops);
     let written = json!({ "definition": with(&json!({ "kid": "other" })), "key": { "jwk": jwk } });
     fresh("PUT", MADE, &written).expect(200);
@@ -45,8 +45,8 @@ fn a_jwk_keeps_its_name_in_headers_and_in_the_key_set() {
     }
 }
 
-/// Whoever waits for the start-up lock dates a key by the moment when it is made. Dated before, it would seem to be of the
-/// future to who made one meanwhile, and signed nothing.
+/// A key that waited for the start-up lock is dated when it is created. Dated earlier, a key that was created in the
+/// meantime would make it seem to be from the future, and it would sign nothing.
 #[test]
 fn a_key_that_waited_for_the_lock_is_of_the_moment_when_it_is_made() {
     const WAITING: &str = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND locktype = 'advisory' \

@@ -21,7 +21,10 @@ import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** Clients of a broker, one after the other. `[{properties, topic} or {properties, topic, owner}, …]` in, `[{read} or {error}, …]` out. */
+/**
+ * Clients of a broker, one after the other. Reads `[{properties, topic} or {properties, topic, owner}, …]`, prints
+ * `[{read} or {error}, …]`.
+ */
 public final class Client {
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -45,7 +48,7 @@ public final class Client {
         }
     }
 
-    /** A topic that its owner alone may use; without one, nobody. */
+    /** Creates a topic that only its owner may use. */
     private static String give(Map<String, Object> properties, String topic, String owner) throws Exception {
         try (Admin admin = Admin.create(properties)) {
             admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1))).all().get();
@@ -56,7 +59,7 @@ public final class Client {
         return owner;
     }
 
-    /** Writes a record, and reads it. */
+    /** Writes a record and reads it back. */
     private static String pass(Map<String, Object> properties, String topic) throws Exception {
         try (var producer = new KafkaProducer<>(properties, new StringSerializer(), new StringSerializer())) {
             producer.send(new ProducerRecord<>(topic, "hi")).get();

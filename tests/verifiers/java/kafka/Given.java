@@ -7,7 +7,7 @@ import org.apache.kafka.common.security.auth.AuthenticateCallbackHandler;
 import org.apache.kafka.common.security.oauthbearer.OAuthBearerToken;
 import org.apache.kafka.common.security.oauthbearer.OAuthBearerTokenCallback;
 
-/** Hands the JAAS option `token` to the broker as it is: a client's usual handler would look at it first. */
+/** Sends the JAAS option `token` to the broker unchanged: a client's usual handler would check it first. */
 public final class Given implements AuthenticateCallbackHandler {
     private String token;
 

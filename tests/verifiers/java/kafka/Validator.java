@@ -7,8 +7,8 @@ import org.apache.kafka.common.security.JaasContext;
 import org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator;
 
 /**
- * The judge of tokens inside a broker, by itself, because a broker tells clients no reason. `[{properties, token}, …]` in,
- * `[{principal} or {error}, …]` out.
+ * A broker's token validator by itself, because a broker tells clients no reason. Reads `[{properties, token}, …]`,
+ * prints `[{principal} or {error}, …]`.
  */
 public final class Validator {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -20,11 +20,11 @@ public final class Validator {
             answers.add(JSON.valueToTree(judge(JSON.convertValue(one.get("properties"), Map.class), one.get("token").asText())));
         }
         System.out.println(answers);
-        // What fetches the keys would go on.
+        // The thread that fetches the keys would keep the process alive.
         System.exit(0);
     }
 
-    /** As a broker with these properties makes and asks it. */
+    /** Judges a token as a broker with these properties does. */
     private static Map<String, ?> judge(Map<?, ?> properties, String token) {
         try (BrokerJwtValidator validator = new BrokerJwtValidator()) {
             Map<String, ?> settings = new KafkaConfig(properties, false).valuesWithPrefixOverride(LISTENER.configPrefix());

@@ -1,4 +1,4 @@
-/** Starts a Trino server, as the program of its distribution does: the library has no `main`. */
+/** Starts a Trino server as its distribution does: the library has no `main`. */
 public final class Start {
     public static void main(String[] args) throws Exception {
         Object server = Class.forName("io.trino.server.Server").getConstructor().newInstance();
