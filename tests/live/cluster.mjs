@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { find, freePort, run, start, work } from "./program.mjs";
 
 /**
- * Starts it; returns its port and `sql`, which runs a script as the superuser and returns what it selects. `prepare`
+ * Starts it; returns its port and `sql`, which runs a script as the superuser and resolves to what it selects. `prepare`
  * may change the data directory before the start: it is called with the directory and with `own`, which writes a file
  * that only the server can read, and returns further settings.
  */
@@ -18,17 +18,17 @@ export async function cluster(name, prepare = () => []) {
   // PostgreSQL refuses to run as root.
   let [command, give] = [[], () => {}];
   if (process.getuid() === 0) {
-    const [uid, gid] = ["-u", "-g"].map((which) => Number(run(["id", which, "postgres"])));
+    const [uid, gid] = (await Promise.all(["-u", "-g"].map((which) => run(["id", which, "postgres"])))).map(Number);
     give = (path) => chownSync(path, uid, gid);
     command = ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
   }
   give(data);
-  run([...command, join(bin, "initdb"), "-A", "trust", "-U", "postgres", "--no-sync", "-D", data], { cwd: "/" });
+  await run([...command, join(bin, "initdb"), "-A", "trust", "-U", "postgres", "--no-sync", "-D", data], { cwd: "/" });
   const own = (file, text) => {
     writeFileSync(join(data, file), text, { mode: 0o600 });
     give(join(data, file));
   };
-  const settings = prepare(data, own).flatMap((setting) => ["-c", setting]);
+  const settings = (await prepare(data, own)).flatMap((setting) => ["-c", setting]);
   const port = await freePort();
   const postgres = [join(bin, "postgres"), "-D", data, "-p", `${port}`, "-h", "127.0.0.1", "-k", "", "-F", ...settings];
   await start(name, [...command, ...postgres], { cwd: "/" }, port);

@@ -1,7 +1,7 @@
 // TLS to PostgreSQL: a build with the feature `db-tls` against a PostgreSQL that accepts nothing else, and the default
 // build, which reports that it cannot use TLS.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -15,13 +15,13 @@ const PASSWORD = "of-the-database";
  * Creates a certificate authority; returns its certificate's file, and a function that issues a server's key and
  * certificate.
  */
-function authority(name) {
+async function authority(name) {
   const file = (ending) => join(work, `${name}${ending}`);
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2"];
-  run(["openssl", "req", "-x509", ...key, "-subj", `/CN=${name}`, "-keyout", file(".key"), "-out", file(".pem")]);
-  const issue = (host) => {
+  await run(["openssl", "req", "-x509", ...key, "-subj", `/CN=${name}`, "-keyout", file(".key"), "-out", file(".pem")]);
+  const issue = async (host) => {
     const [of, signed] = [["-CA", file(".pem"), "-CAkey", file(".key")], ["-keyout", file("-server.key"), "-out", file("-server.pem")]];
-    run(["openssl", "req", "-x509", ...of, ...key, "-subj", `/CN=${host}`, "-addext", `subjectAltName=DNS:${host}`,
+    await run(["openssl", "req", "-x509", ...of, ...key, "-subj", `/CN=${host}`, "-addext", `subjectAltName=DNS:${host}`,
       "-addext", "basicConstraints=critical,CA:FALSE", ...signed]);
     return ["-server.key", "-server.pem"].map((ending) => readFileSync(file(ending)));
   };
@@ -38,11 +38,10 @@ function place(url) {
   return { cwd: home, env };
 }
 
-/** Runs a command there; returns its exit status and everything it printed. */
-function passmint(program, url, ...words) {
-  const { status, stdout, stderr } = spawnSync(program, words, { encoding: "utf8", ...place(url) });
-  return { status, said: `${stdout}${stderr}` };
-}
+/** Runs a command there; resolves to its exit status and everything it printed. */
+const passmint = (program, url, ...words) => new Promise((done) => {
+  execFile(program, words, place(url), (error, stdout, stderr) => done({ status: error?.code ?? 0, said: `${stdout}${stderr}` }));
+});
 
 async function ready(url) {
   for (let tries = 0; (await fetch(url)).status !== 200; tries++) {
@@ -52,8 +51,8 @@ async function ready(url) {
 }
 
 export async function databaseTls(withTls, withoutTls) {
-  const [known, foreign] = ["known-authority", "foreign-authority"].map(authority);
-  const [key, certificate] = known.issue("localhost");
+  const [known, foreign] = await Promise.all(["known-authority", "foreign-authority"].map(authority));
+  const [key, certificate] = await known.issue("localhost");
   const server = await check("a PostgreSQL starts that wants TLS and a password", async () => {
     const started = await cluster("postgres-tls", (data, own) => {
       own("server.key", key);
@@ -61,8 +60,8 @@ export async function databaseTls(withTls, withoutTls) {
       own("pg_hba.conf", "hostssl passmint passmint 127.0.0.1/32 scram-sha-256\nhost all postgres 127.0.0.1/32 trust\n");
       return ["ssl=on", "fsync=on"];
     });
-    started.sql(`create role passmint login password '${PASSWORD}'`);
-    started.sql("create database passmint owner passmint");
+    await started.sql(`create role passmint login password '${PASSWORD}'`);
+    await started.sql("create database passmint owner passmint");
     return started;
   });
   if (!server) return;
@@ -70,7 +69,7 @@ export async function databaseTls(withTls, withoutTls) {
   const verified = url(`sslmode=verify-full&sslrootcert=${known.pem}`);
 
   await check("with db-tls: the server starts on it, and every connection is encrypted", async () => {
-    const made = passmint(withTls, verified, "keys", "init");
+    const made = await passmint(withTls, verified, "keys", "init");
     assert.equal(made.status, 0, made.said);
     const port = await freePort();
     const flags = [`--listen=127.0.0.1:${port}`, `--public-url=http://localhost:${port}`, "--admin-listen=off"];
@@ -78,27 +77,27 @@ export async function databaseTls(withTls, withoutTls) {
     try {
       await ready(`http://localhost:${port}/readyz`);
       const ours = "from pg_stat_ssl join pg_stat_activity using (pid) where usename = 'passmint'";
-      assert.equal(server.sql(`select bool_and(ssl) and min(version) >= 'TLSv1.2' ${ours}`).trim(), "t");
+      assert.equal((await server.sql(`select bool_and(ssl) and min(version) >= 'TLSv1.2' ${ours}`)).trim(), "t");
     } finally {
       stop();
     }
   });
 
-  await check("with db-tls: an authority that is not the named one, another host's certificate, and no TLS are refused", () => {
+  await check("with db-tls: an authority that is not the named one, another host's certificate, and no TLS are refused", async () => {
     for (const [name, wrong, reason] of [
       ["another authority", url(`sslmode=verify-full&sslrootcert=${foreign.pem}`), /certificate verify failed/],
       ["another host", verified.replace("localhost", "127.0.0.1"), /does not match host name/],
       ["no TLS", url("sslmode=disable"), /no encryption|no pg_hba.conf entry/],
     ]) {
-      const { status, said } = passmint(withTls, wrong, "migrate");
+      const { status, said } = await passmint(withTls, wrong, "migrate");
       assert.notEqual(status, 0, name);
       assert.match(said, reason, name);
       assert.ok(!said.includes(PASSWORD), `${name}: no password in what is said`);
     }
   });
 
-  await check("without db-tls: one line says that this build cannot, and what to do", () => {
-    const { status, said } = passmint(withoutTls, verified, "migrate");
+  await check("without db-tls: one line says that this build cannot, and what to do", async () => {
+    const { status, said } = await passmint(withoutTls, verified, "migrate");
     assert.notEqual(status, 0);
     assert.match(said, /asks for TLS \(sslmode=verify-full\).*--features db-tls/);
     assert.ok(!said.includes(PASSWORD));

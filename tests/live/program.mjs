@@ -1,9 +1,10 @@
 // Third-party programs: started on free ports, awaited, and stopped together with everything they started, however the
 // run ends.
-import { spawn, spawnSync } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync, openSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { portsBetween } from "./ports.mjs";
 
 export const work = process.env.WORK;
@@ -49,11 +50,14 @@ export async function start(name, command, options, port, seconds = 60) {
   return () => stop(child);
 }
 
-/** Runs a program to its end; returns its output, or throws it. */
-export function run(command, options = {}) {
-  const done = spawnSync(command[0], command.slice(1), { encoding: "utf8", ...options });
-  if (done.status !== 0) throw new Error(`${command[0]}: ${done.error?.message ?? ""}${done.stderr}${done.stdout}`);
-  return done.stdout;
+/** Runs a program to its end, while the other targets are tried; returns its output, or throws it. */
+export async function run(command, options = {}) {
+  const child = promisify(execFile)(command[0], command.slice(1), options);
+  child.child.stdin.end();
+  const { stdout } = await child.catch(({ message, stderr, stdout }) => {
+    throw new Error(`${message}\n${stderr}${stdout}`);
+  });
+  return stdout;
 }
 
 /** Runs a Passmint command beside the server of this run. */

@@ -31,11 +31,11 @@ export async function signIn(port, mechanism, name, secret) {
 }
 
 /** Runs the page's command that fetches the keys, for a bridge. */
-export function fetchKeys(origin, bridge) {
+export async function fetchKeys(origin, bridge) {
   const command = pasted("dovecot", "The keys", [
     ["/etc/dovecot", directory], ["https://id.example.com", origin], ["/v1/bridges/dovecot/", `/v1/bridges/${bridge}/`],
   ]);
-  run(["sh", "-c", `umask 022\n${command}`], { env: { PATH: process.env.PATH } });
+  await run(["sh", "-c", `umask 022\n${command}`], { env: { PATH: process.env.PATH } });
 }
 
 /**
@@ -48,7 +48,7 @@ export function looksAtAudience() {
 }
 
 /** Whether this is Dovecot 2.3. Otherwise it is 2.4, whose settings have other names. */
-export const is23 = () => run([program(), "--version"]).startsWith("2.3.");
+export const is23 = async () => (await run([program(), "--version"])).startsWith("2.3.");
 
 const program = () => find("dovecot", "install the package dovecot-imapd");
 
@@ -58,12 +58,13 @@ export async function boot(origin) {
   mkdirSync(join(directory, "mail"), { recursive: true });
   const [place, issuer] = [["/etc/dovecot", directory], ["https://id.example.com", origin]];
   const [file, page] = ["dovecot.conf", "dovecot-oauth2.conf.ext"].map((name) => join(directory, name));
-  if (is23()) {
-    writeFileSync(file, `${common(port)}${settings23()}${pasted("dovecot", "Dovecot 2.3, in conf.d/10-auth.conf", [place])}`);
+  const mail = await owner();
+  if (await is23()) {
+    writeFileSync(file, `${common(port, mail)}${settings23(mail)}${pasted("dovecot", "Dovecot 2.3, in conf.d/10-auth.conf", [place])}`);
     writeFileSync(page, pasted("dovecot", "Dovecot 2.3, in dovecot-oauth2.conf.ext", [issuer, place]));
     chmodSync(page, 0o644);
   } else {
-    writeFileSync(file, `${settings24()}${common(port)}${pasted("dovecot", "Dovecot 2.4, at the end of dovecot.conf", [issuer, place])}`);
+    writeFileSync(file, `${settings24(mail)}${common(port, mail)}${pasted("dovecot", "Dovecot 2.4, at the end of dovecot.conf", [issuer, place])}`);
   }
   // If the parent runs as root, its child processes run as other users.
   for (const [path, mode] of [[directory, 0o755], [join(directory, "mail"), 0o777]]) chmodSync(path, mode);
@@ -74,7 +75,7 @@ export async function boot(origin) {
 // The settings that are not on the page: paths, a password for PLAIN, and no delay after a failure.
 
 /** The settings that both versions share. */
-const common = (port) => `
+const common = (port, mail) => `
 base_dir = ${directory}/run
 state_dir = ${directory}/state
 log_path = /dev/stderr
@@ -97,12 +98,12 @@ service anvil {
     mode = 0
   }
 }
-${process.getuid() === 0 ? "" : asAnybody()}`;
+${process.getuid() === 0 ? "" : asAnybody(mail)}`;
 
-const asAnybody = () => `
-default_internal_user = ${owner().user}
-default_login_user = ${owner().user}
-default_internal_group = ${owner().group}
+const asAnybody = ({ user, group }) => `
+default_internal_user = ${user}
+default_login_user = ${user}
+default_internal_group = ${group}
 first_valid_uid = 1
 service imap-login {
   chroot =
@@ -113,12 +114,12 @@ service anvil {
 `;
 
 /** The owner of the mail, which must not be root. */
-function owner() {
-  const user = process.getuid() === 0 ? "nobody" : run(["id", "-un"]).trim();
-  return { user, group: run(["id", "-gn", user]).trim() };
+async function owner() {
+  const user = process.getuid() === 0 ? "nobody" : (await run(["id", "-un"])).trim();
+  return { user, group: (await run(["id", "-gn", user])).trim() };
 }
 
-const settings23 = () => `
+const settings23 = ({ user, group }) => `
 disable_plaintext_auth = no
 mail_location = maildir:${directory}/mail/%u
 passdb {
@@ -128,11 +129,11 @@ passdb {
 }
 userdb {
   driver = static
-  args = uid=${owner().user} gid=${owner().group} home=${directory}/mail/%u
+  args = uid=${user} gid=${group} home=${directory}/mail/%u
 }
 `;
 
-const settings24 = () => `dovecot_config_version = 2.4.0
+const settings24 = ({ user, group }) => `dovecot_config_version = 2.4.0
 dovecot_storage_version = 2.4.0
 auth_allow_cleartext = yes
 mail_driver = maildir
@@ -143,8 +144,8 @@ passdb static {
 }
 userdb static {
   fields {
-    uid = ${owner().user}
-    gid = ${owner().group}
+    uid = ${user}
+    gid = ${group}
     home = ${directory}/mail/%{user}
   }
 }

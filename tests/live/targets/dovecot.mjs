@@ -27,7 +27,7 @@ export async function dovecot({ origin, user, mint, expired }) {
 
   await check("dovecot: without a key's file nobody comes in, and the page's command fetches it", async () => {
     await refused(/RS256 key '.*' not found/, await mint("dovecot"));
-    fetchKeys(origin, "dovecot");
+    await fetchKeys(origin, "dovecot");
     assert.deepEqual(readdirSync(join(directory, "keys/default")), ["RS256"]);
   });
 
@@ -71,7 +71,7 @@ export async function dovecot({ origin, user, mint, expired }) {
   }
 
   const access = forged(good, {}, { typ: "at+jwt" });
-  if (is23()) {
+  if (await is23()) {
     await check("dovecot: refuses the type of an access token", () => refused(/'typ'/, access));
   } else {
     await check("dovecot: takes the type of an access token since 2.4, as its page says", () => leave(access));
@@ -92,14 +92,14 @@ export async function dovecot({ origin, user, mint, expired }) {
 
   await check("dovecot, ES256: the bridge's own key is fetched, and so is the next one before it signs", async () => {
     const first = await mint("dovecot-own");
-    fetchKeys(origin, "dovecot-own");
+    await fetchKeys(origin, "dovecot-own");
     await leave(first);
-    rotate();
-    await until(() => {
-      fetchKeys(origin, "dovecot-own");
+    await rotate();
+    await until(async () => {
+      await fetchKeys(origin, "dovecot-own");
       assert.equal(readdirSync(join(directory, "keys/default/ES256")).length, 2);
     });
-    rotate("--now");
+    await rotate("--now");
     const next = await newer(first);
     await leave(next);
     await leave(first);
@@ -107,10 +107,10 @@ export async function dovecot({ origin, user, mint, expired }) {
 
   await check("dovecot, ES256: a key that signs at once is unknown until it is fetched", async () => {
     const before = await mint("dovecot-own");
-    rotate("--now");
+    await rotate("--now");
     const token = await newer(before);
     await refused(/ES256 key '.*' not found/, token);
-    fetchKeys(origin, "dovecot-own");
+    await fetchKeys(origin, "dovecot-own");
     await leave(token);
   });
 

@@ -40,12 +40,12 @@ export const configure = () => appendFileSync(file, pasted("ejabberd", "ejabberd
  * Runs the page's command that fetches the key, for a bridge. HTTP replaces `ejabberdctl`, which uses Erlang's own
  * protocol.
  */
-export function fetchKey({ api }, origin, bridge) {
+export async function fetchKey({ api }, origin, bridge) {
   const command = pasted("ejabberd", "The key", [
     ...place, ["https://id.example.com", origin], ["/v1/bridges/ejabberd/", `/v1/bridges/${bridge}/`],
     ["ejabberdctl reload_config", `curl -sf -d {} http://127.0.0.1:${api}/api/reload_config`],
   ]);
-  run(["sh", "-c", command], { env: { PATH: process.env.PATH } });
+  await run(["sh", "-c", command], { env: { PATH: process.env.PATH } });
 }
 
 /** Starts it without the page's settings; returns its ports. */

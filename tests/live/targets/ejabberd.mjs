@@ -18,7 +18,7 @@ export async function ejabberd({ origin, user, mint, expired, kept }) {
   await check("ejabberd: with what its page says, the token is the password of the person's JID", async () => {
     await refused(good);
     configure();
-    fetchKey(server, origin, "ejabberd");
+    await fetchKey(server, origin, "ejabberd");
     assert.equal(await enter(good), `${user}@${HOST}/live`);
     assert.equal(await enter(good, { as: `${user}@${HOST}` }), `${user}@${HOST}/live`);
   });
@@ -56,7 +56,7 @@ export async function ejabberd({ origin, user, mint, expired, kept }) {
   await check("ejabberd: refuses an expired token", async () => refused(await late));
 
   await check("ejabberd: once the page's command has fetched another key, that one alone counts", async () => {
-    fetchKey(server, origin, "ejabberd-own");
+    await fetchKey(server, origin, "ejabberd-own");
     assert.equal(await enter(await mint("ejabberd-own")), `${user}@${HOST}/live`);
     await refused(good);
   });

@@ -69,9 +69,9 @@ export async function callout({ origin, user, mint, kept, tokens }) {
   });
 
   await check("callout: a stopped bridge lets nobody in, and does again once it is enabled", async () => {
-    passmint("bridges", "disable", "callout");
+    await passmint("bridges", "disable", "callout");
     await until(() => assert.rejects(open(access), /authorization|timeout|closed/i));
-    passmint("bridges", "enable", "callout");
+    await passmint("bridges", "enable", "callout");
     await until(() => open(access).then((connection) => connection.close()));
   });
 
@@ -83,7 +83,7 @@ export async function callout({ origin, user, mint, kept, tokens }) {
 
 /** Starts a server with the configuration that `passmint bridges show` prints. */
 async function boot(name, port) {
-  const { otherSide } = JSON.parse(passmint("bridges", "show", name, "--json"));
+  const { otherSide } = JSON.parse(await passmint("bridges", "show", name, "--json"));
   const { text } = otherSide.find(({ place }) => place.startsWith("The configuration of NATS"));
   const config = join(work, `nats-${name}.conf`);
   writeFileSync(config, tls(name) ? `${text}\ntls { cert_file: "${file("pem")}", key_file: "${file("key")}" }\n` : text);

@@ -46,7 +46,7 @@ export async function surrealdb({ origin, user, mint, call, expired, kept }) {
 
   await check("surrealdb: who is of the operators reads all rows, and writes none", async () => {
     assert.equal((await call("surrealdb-operators")).status, 403, "before");
-    passmint("users", "set", user, "--group", "operators");
+    await passmint("users", "set", user, "--group", "operators");
     const query = await enter(await mint("surrealdb-operators"));
     assert.equal(await query("RETURN $auth"), undefined);
     const all = await query("SELECT VALUE text FROM note");
