@@ -34,7 +34,8 @@ pub async fn list(_: Admin<ReadAudit>, room: Room, query: Query) -> Result<web::
 
 fn filter(query: &Query) -> Result<Filter, Failure> {
     let user = query.find("user").map(|text| {
-        text.parse::<Uuid>().map_err(|_| wrong_field("user", "is no id of a person", "write the `sub` of their tokens"))
+        let cure = "write the `id` that the list of people shows";
+        text.parse::<Uuid>().map_err(|_| wrong_field("user", "is no id of a person", cure))
     });
     let kind = query.find("kind").map(|text| {
         let cure = "see the list of audit events in the reference";

@@ -40,7 +40,7 @@ pub enum Users {
     },
     /// Show one person with their passkeys and sessions.
     Show {
-        /// The person's id, the `sub` of their tokens.
+        /// The person's id, as `passmint users list` shows it.
         #[arg(value_parser = super::user_id)]
         id: UserId,
         /// Print JSON.

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use super::{BridgeView, ShownBridge};
 use crate::admin::guard::{Admin, ReadBridges};
 use crate::admin::versions::etag;
-use crate::admin::{Room, missing};
+use crate::admin::{Room, unknown};
 use crate::storage::bridges;
 use crate::web::error::Problem;
 
@@ -15,8 +15,9 @@ use crate::web::error::Problem;
     responses((status = 200, body = ShownBridge)))]
 pub async fn show(_: Admin<ReadBridges>, room: Room, name: web::Path<String>) -> Result<HttpResponse, Problem> {
     let name = name.into_inner();
-    let found = room.db.run(move |conn| bridges::find(conn, &name)).await?;
-    Ok(answer(&room, BridgeView::from(&found.ok_or_else(|| missing("bridge"))?)))
+    let asked = name.clone();
+    let found = room.db.run(move |conn| bridges::find(conn, &asked)).await?;
+    Ok(answer(&room, BridgeView::from(&found.ok_or_else(|| unknown("bridge", &name))?)))
 }
 
 /// A bridge, with the version as `ETag`.

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::admin::guard::{Admin, ReadBridges};
-use crate::admin::{Room, missing};
+use crate::admin::{Room, unknown};
 use crate::bridge::stored;
 use crate::bridge::trial::Trial;
 use crate::storage::bridges;
@@ -18,7 +18,8 @@ use crate::web::error::Problem;
     responses((status = 200, description = "`{ok, samples: [{for, ok, bytes, expiresIn, header, claims, error, byChoice}], outOfUse}`")))]
 pub async fn test(_: Admin<ReadBridges>, room: Room, name: web::Path<String>) -> Result<HttpResponse, Problem> {
     let name = name.into_inner();
-    let found = room.db.run(move |conn| bridges::find(conn, &name)).await?.ok_or_else(|| missing("bridge"))?;
+    let asked = name.clone();
+    let found = room.db.run(move |conn| bridges::find(conn, &asked)).await?.ok_or_else(|| unknown("bridge", &name))?;
     // A stopped bridge can be tested as well, so that it can be checked before it is enabled again.
     let keys = room.bridges.keys();
     let answer = match stored::ready(&found, room.bridges.home(), &keys.master(), room.clock.now()) {

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use super::ClientView;
 use crate::admin::guard::{Admin, ReadClients};
 use crate::admin::versions::etag;
-use crate::admin::{Room, missing};
+use crate::admin::{Room, unknown};
 use crate::storage::client_records;
 use crate::web::error::Problem;
 
@@ -15,8 +15,9 @@ use crate::web::error::Problem;
     responses((status = 200, body = ClientView)))]
 pub async fn show(_: Admin<ReadClients>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
-    let found = room.db.run(move |conn| client_records::find(conn, &id)).await?;
-    Ok(answer(&ClientView::from(&found.ok_or_else(|| missing("client"))?)))
+    let asked = id.clone();
+    let found = room.db.run(move |conn| client_records::find(conn, &asked)).await?;
+    Ok(answer(&ClientView::from(&found.ok_or_else(|| unknown("client", &id))?)))
 }
 
 /// A client, with the version as `ETag`.

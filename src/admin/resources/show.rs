@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use super::ResourceView;
 use crate::admin::guard::{Admin, ReadResources};
 use crate::admin::versions::etag;
-use crate::admin::{Room, missing};
+use crate::admin::{Room, unknown};
 use crate::storage::resources;
 use crate::web::error::Problem;
 
@@ -15,8 +15,9 @@ use crate::web::error::Problem;
     responses((status = 200, body = ResourceView)))]
 pub async fn show(_: Admin<ReadResources>, room: Room, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
-    let found = room.db.run(move |conn| resources::find(conn, &id)).await?;
-    Ok(answer(&ResourceView::from(&found.ok_or_else(|| missing("resource"))?)))
+    let asked = id.clone();
+    let found = room.db.run(move |conn| resources::find(conn, &asked)).await?;
+    Ok(answer(&ResourceView::from(&found.ok_or_else(|| unknown("resource", &id))?)))
 }
 
 /// A resource, with the version as `ETag`.

@@ -307,6 +307,21 @@ fn a_body_is_one_object_and_has_each_member_once() {
     }
 }
 
+/// A mistyped name is repeated, whether the object was to be read or to be changed.
+#[test]
+fn an_unknown_name_is_repeated() {
+    let ops = Ops::new();
+    for (what, plural) in [("bridge", "bridges"), ("client", "clients"), ("resource", "resources")] {
+        let path = format!("/v1/admin/{plural}/not%20there");
+        for reply in [ops.get(&path), ops.delete(&path), ops.post(&format!("{path}/disable"), &json!({}))] {
+            let problem = reply.expect_problem(404, "not_found").json();
+            assert_eq!(problem["detail"], format!("There is no {what} `not there`."));
+        }
+    }
+    let wrong = ops.get("/v1/admin/audit-events?user=her").expect_problem(400, "invalid_field").json();
+    assert!(wrong["detail"].as_str().unwrap().contains("the list of people"), "{wrong}");
+}
+
 #[test]
 fn what_happened_is_listed_with_who_did_it() {
     let ops = Ops::new();
