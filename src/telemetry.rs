@@ -3,6 +3,8 @@
 //! Invariants: no secret, token, cookie, e-mail or query string appears in a log line; metric labels come from a closed
 //! list. To log something: `tracing` with dotted field names; the request's span adds its id and trace.
 
+mod lines;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -13,9 +15,11 @@ use tracing::Instrument as _;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use self::lines::{LastLines, Lines};
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::random;
 use crate::web::caller::RequestId;
@@ -30,10 +34,14 @@ const QUIET: [(&str, LevelFilter); 6] = [
     ("mio", LevelFilter::INFO),
 ];
 
-/// Starts logging to standard error. Only the first call in a process counts.
-pub fn start_logging(log: &Log, terminal: bool) {
+/// Starts logging to standard error. Only the first call in a process counts. The last lines are written when the
+/// returned value is dropped.
+pub fn start_logging(log: &Log, terminal: bool) -> LastLines {
+    // Without a thread to write them, lines are written by those who log them.
+    let gathered = Lines::start(std::io::stderr()).ok();
+    let writer = gathered.clone().map_or_else(|| BoxMakeWriter::new(std::io::stderr), BoxMakeWriter::new);
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_span_events(FmtSpan::NONE)
         // If the reader is gone, logging must not panic: the server could not even shut down.
         .log_internal_errors(false);
@@ -49,6 +57,7 @@ pub fn start_logging(log: &Log, terminal: bool) {
     };
     // A second start (in tests) keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(filter(log.level)).with(lines).try_init();
+    LastLines(gathered)
 }
 
 fn filter(level: LogLevel) -> Targets {

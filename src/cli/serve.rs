@@ -14,7 +14,7 @@ use crate::{process, telemetry};
 pub fn serve(settings: &Settings) -> Outcome {
     process::harden();
     let Loaded { config, source } = settings.load_to_start()?;
-    telemetry::start_logging(&config.log, std::io::stderr().is_terminal());
+    let _last_lines = telemetry::start_logging(&config.log, std::io::stderr().is_terminal());
     let public_url = config.issuer().to_owned();
     // On the main thread, because the private cluster stops with the thread that started it.
     let app = App::build(config, &Clock::system(), &source).map_err(|error| error.to_string())?;
