@@ -15,8 +15,8 @@ use super::text;
 use crate::clock::Time;
 use crate::domain::exchange::SubjectKind;
 use crate::domain::scope::Scopes;
-use crate::domain::standard_claims;
 use crate::domain::trust::{BearerGrant, Trust};
+use crate::domain::{attributes, standard_claims};
 
 choices! {
     /// A signature algorithm of foreign tokens (RFC 7518, RFC 8037).
@@ -197,6 +197,21 @@ pub(super) const SECTION: Section = Section {
                 name = \"display_name\", email = \"mail\" }`.",
         },
         Key {
+            path: "trusted_issuers.<name>.custom_attributes",
+            kind: Kind::Tree,
+            default: Fallback::Unset,
+            doc: "For a new account: the person's attribute, and the issuer's claim that it comes from, \
+                `custom_attributes = { tenant = \"org_id\" }`. The claim's value is a text, a whole number, true, false \
+                or a list of texts; any other is left out.",
+        },
+        Key {
+            path: "trusted_issuers.<name>.update_attributes",
+            kind: Kind::Switch,
+            default: Fallback::Value("false"),
+            doc: "Whether each accepted token sets `custom_attributes` for people who have an account, too, and removes \
+                those that it does not tell.",
+        },
+        Key {
             path: "trusted_issuers.<name>.groups",
             kind: Kind::List("group"),
             default: Fallback::Value(""),
@@ -294,6 +309,12 @@ fn identifiers(reader: &mut Reader<'_>, key: &str) -> Vec<String> {
 fn trust(reader: &mut Reader<'_>, (name, issuer): (&str, String), source: Option<String>, own: &str) -> Trust {
     let key = |field: &str| format!("trusted_issuers.{name}.{field}");
     let audiences = identifiers(reader, &key("audiences"));
+    let custom_attributes = mapped(reader, &key("custom_attributes"), &ATTRIBUTES);
+    let updates_attributes = reader.switch(&key("update_attributes"));
+    if updates_attributes && custom_attributes.is_empty() {
+        let cure = "add custom_attributes, or leave it out";
+        reader.mistake(&key("update_attributes"), Wrong::new("has nothing to update", cure));
+    }
     Trust {
         algorithms: reader
             .choices::<Signature>(&key("algorithms"))
@@ -312,7 +333,9 @@ fn trust(reader: &mut Reader<'_>, (name, issuer): (&str, String), source: Option
         mapping: in_domain(reader.choice::<SubjectMapping>(&key("subject")).as_str()).unwrap_or_default(),
         source: source.unwrap_or_else(|| name.to_owned()),
         email_domains: reader.list_as(&key("email_domains"), domain).unwrap_or_default(),
-        attributes: attributes(reader, &key("attributes")),
+        attributes: mapped(reader, &key("attributes"), &STANDARD_CLAIMS),
+        custom_attributes,
+        updates_attributes,
         groups: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
         may_enrol: reader.switch(&key("may_enrol")),
         issuer,
@@ -407,22 +430,41 @@ fn required_claims(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, Vec<V
     table(reader, key).into_iter().map(|(name, value)| (name, list(value))).collect()
 }
 
-fn attributes(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, String> {
-    let mut attributes = BTreeMap::new();
-    for (ours, theirs) in table(reader, key) {
+/// What may stand on the left of a map from an issuer's claims.
+struct Ours {
+    fits: fn(&str) -> bool,
+    is_not: &'static str,
+    cure: &'static str,
+}
+
+const STANDARD_CLAIMS: Ours = Ours {
+    fits: |name| standard_claims::names().any(|claim| claim == name),
+    is_not: "is no standard claim",
+    cure: "write our claim on the left, such as name or email; other facts belong into custom_attributes",
+};
+const ATTRIBUTES: Ours = Ours {
+    fits: attributes::is_name,
+    is_not: "is no name of an attribute",
+    cure: "write up to 64 of A-Z, a-z, 0-9, _ and - on the left, beginning with a letter",
+};
+
+/// Ours → the issuer's claim.
+fn mapped(reader: &mut Reader<'_>, key: &str, ours: &Ours) -> BTreeMap<String, String> {
+    let mut map = BTreeMap::new();
+    for (name, theirs) in table(reader, key) {
         match theirs.as_str() {
-            Some(theirs) if standard_claims::names().any(|name| name == ours) => {
-                attributes.insert(ours, theirs.to_owned());
+            Some(theirs) if (ours.fits)(&name) => {
+                map.insert(name, theirs.to_owned());
             }
             Some(_) => {
-                let what = format!("has {}, which is no standard claim", quoted(&ours));
-                reader.mistake(key, Wrong::new(what, "write our claim on the left, such as name or email"));
+                let what = format!("has {}, which {}", quoted(&name), ours.is_not);
+                reader.mistake(key, Wrong::new(what, ours.cure));
             }
             None => {
-                let what = format!("{} is not text", quoted(&ours));
+                let what = format!("{} is not text", quoted(&name));
                 reader.mistake(key, Wrong::new(what, "write in quotes the issuer's claim that it comes from"));
             }
         }
     }
-    attributes
+    map
 }

@@ -1,5 +1,6 @@
 //! Attributes: facts about a person that no standard claim covers, such as their tenant, plan or roles in a backend.
-//! Operators set them, bridges put them into tokens, and imports bring them along.
+//! Operators and the trusted issuers that they name set them, bridges put them into tokens, and imports bring them
+//! along.
 //!
 //! Invariants: an attribute is one of four kinds, each of which a template can name in advance; all attributes of a
 //! person together are small, because they are loaded for a token. People never set attributes themselves: whoever

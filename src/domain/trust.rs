@@ -11,6 +11,7 @@ use chrono::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::attributes::Attribute;
 use super::exchange::SubjectKind;
 use super::scope::Scopes;
 use super::text::Email;
@@ -62,6 +63,10 @@ pub struct Trust {
     pub email_domains: Vec<String>,
     /// For a newly created account: our standard claim → the issuer's claim.
     pub attributes: BTreeMap<String, String>,
+    /// For a newly created account: the person's attribute → the issuer's claim.
+    pub custom_attributes: BTreeMap<String, String>,
+    /// Whether every accepted token sets these attributes, for people who have an account, too.
+    pub updates_attributes: bool,
     /// For a newly created account: its groups.
     pub groups: Vec<String>,
     /// Whether its fresh tokens let the person create a passkey.
@@ -149,6 +154,14 @@ impl Trust {
         }
         told
     }
+
+    /// What a token says about the person's attributes, as changes to them: null for one whose claim is absent or has
+    /// no value that an attribute can have.
+    pub fn custom_attributes_of(&self, claims: &Map<String, Value>) -> Map<String, Value> {
+        let value = |theirs| claims.get(theirs).filter(|value| Attribute::parse(value).is_ok()).cloned();
+        let told = self.custom_attributes.iter();
+        told.map(|(ours, theirs)| (ours.clone(), value(theirs).unwrap_or_default())).collect()
+    }
 }
 
 /// How a trusted issuer's token may be used as a grant (RFC 7523), in addition to exchange.
@@ -189,6 +202,11 @@ mod tests {
                 ("email".to_owned(), "email".to_owned()),
                 ("email_verified".to_owned(), "email_verified".to_owned()),
             ]),
+            custom_attributes: BTreeMap::from([
+                ("tenant".to_owned(), "org_id".to_owned()),
+                ("roles".to_owned(), "https://partner.example/roles".to_owned()),
+            ]),
+            updates_attributes: false,
             groups: Vec::new(),
             may_enrol: true,
         }
@@ -264,5 +282,21 @@ mod tests {
         assert_eq!(told(json!({ "display_name": 7, "email": "none" })), json!({}));
         let long = "x".repeat(10_000_000);
         assert_eq!(told(json!({ "display_name": long, "email": null })), json!({}));
+    }
+
+    #[test]
+    fn attributes_are_what_the_token_says_or_nothing() {
+        let roles = "https://partner.example/roles";
+        for (said, expected) in [
+            (json!({}), json!({ "tenant": null, "roles": null })),
+            (json!({ "org_id": "t-1", "tenant": "t-2" }), json!({ "tenant": "t-1", "roles": null })),
+            (json!({ "org_id": 7, roles: ["a", "b"] }), json!({ "tenant": 7, "roles": ["a", "b"] })),
+            (json!({ "org_id": false, roles: [] }), json!({ "tenant": false, "roles": [] })),
+            (json!({ "org_id": { "id": 7 }, roles: [["a"]] }), json!({ "tenant": null, "roles": null })),
+            (json!({ "org_id": 1.5, roles: "a\nb" }), json!({ "tenant": null, "roles": null })),
+            (json!({ "org_id": "x".repeat(10_000_000), roles: null }), json!({ "tenant": null, "roles": null })),
+        ] {
+            assert_eq!(Value::Object(trust().custom_attributes_of(&claims(said))), expected);
+        }
     }
 }

@@ -250,6 +250,12 @@ pub fn set_claims(
     drop_claims_of_others(conn, person.id, claims)
 }
 
+/// The attributes of a person, whose row is locked from then on.
+pub fn lock_attributes(conn: &mut PgConnection, id: UserId) -> Result<Option<Attributes>, StorageError> {
+    let row = users::table.find(id.uuid()).select(users::attributes).for_update().first::<Value>(conn).optional()?;
+    Ok(row.map(|stored| stored_attributes(&stored)))
+}
+
 /// Replaces all attributes of a person.
 pub fn set_attributes(
     conn: &mut PgConnection,

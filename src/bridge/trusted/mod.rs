@@ -8,6 +8,7 @@
 //! To add a source of keys: a variant of [`KeyOrigin`].
 
 mod arrive;
+mod attributes;
 mod keys;
 mod sign_in;
 

@@ -36,6 +36,8 @@ pub struct Arrival {
     pub email: Option<Email>,
     /// What a new account is created from.
     pub attributes: Map<String, Value>,
+    /// What it says about the person's attributes, as changes to them.
+    pub custom_attributes: Map<String, Value>,
     /// The ID of the account, if one is created.
     pub newcomer: UserId,
     /// Groups whose members may use the client; empty if everybody may.
@@ -83,6 +85,9 @@ pub enum NotArrived {
     /// An account cannot be created from the token.
     #[error("no account can be made: {0}")]
     NotMade(&'static str),
+    /// The attributes that the token tells do not fit beside the person's others.
+    #[error("the attributes that the token tells are too many or too long")]
+    Attributes,
     /// A hook denied it, or failed.
     #[error(transparent)]
     Hook(#[from] Refusal),
@@ -122,6 +127,7 @@ impl Arrival {
             once,
             email: believed.trust.proven_email(&believed.claims),
             attributes: believed.trust.attributes_of(&believed.claims),
+            custom_attributes: believed.trust.custom_attributes_of(&believed.claims),
             newcomer: UserId::random(),
             members,
             spares_administrators: false,
@@ -157,19 +163,13 @@ impl Arrival {
             return Ok(Err(refusal));
         }
         let user = match meant {
-            Meant::Known(user) => user,
-            Meant::Unlinked(user) => {
-                // The person is already linked to another `sub` of this source, so the address has moved from one
-                // person there to another; or they have as many external IDs as anybody may have.
-                if !people::link(conn, user.id, &self.trust.source, &self.subject)? {
-                    return Ok(Err(NotArrived::Nobody));
-                }
-                user
-            }
-            Meant::New => match self.create(conn)? {
-                Ok(user) => user,
-                Err(refusal) => return Ok(Err(refusal)),
-            },
+            Meant::Known(user) => self.update(conn, user, false)?,
+            Meant::Unlinked(user) => self.update(conn, user, true)?,
+            Meant::New => self.create(conn)?,
+        };
+        let user = match user {
+            Ok(user) => user,
+            Err(refusal) => return Ok(Err(refusal)),
         };
         if asked.as_ref().is_some_and(|asked| asked.user != Some(user.id)) {
             return Err(StorageError::Conflict { constraint: "hooks were asked about somebody else".to_owned() });
@@ -226,6 +226,28 @@ impl Arrival {
         Ok(if administers { Err(NotArrived::Administrator) } else { Ok(()) })
     }
 
+    /// Links a person who has an account, if they are to be linked, and stores what the token says about them.
+    fn update(
+        &self,
+        conn: &mut PgConnection,
+        user: User,
+        links: bool,
+    ) -> Result<Result<User, NotArrived>, StorageError> {
+        let attributes = match self.changed_attributes(conn, user.id)? {
+            Ok(attributes) => attributes,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        // Without a link, the person is already linked to another `sub` of this source, so the address has moved from
+        // one person there to another; or they have as many external IDs as anybody may have.
+        if links && !people::link(conn, user.id, &self.trust.source, &self.subject)? {
+            return Ok(Err(NotArrived::Nobody));
+        }
+        if let Some(attributes) = attributes {
+            self.store_attributes(conn, user.id, &attributes)?;
+        }
+        Ok(Ok(user))
+    }
+
     fn create(&self, conn: &mut PgConnection) -> Result<Result<User, NotArrived>, StorageError> {
         let Ok(claims) = StandardClaims::parse(&self.attributes) else {
             return Ok(Err(NotArrived::NotMade("its claims are not those of a person")));
@@ -234,8 +256,15 @@ impl Arrival {
             tracing::warn!(trusted_issuer = self.trust.name, group = missing, "a default group does not exist");
             return Ok(Err(NotArrived::NotMade("a default group does not exist")));
         }
+        let attributes = match self.first_attributes() {
+            Ok(attributes) => attributes,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let id = self.newcomer;
         people::insert(conn, (id, &crate::random::bytes::<32>()), &claims, self.event.at)?;
+        if !attributes.is_empty() {
+            people::set_attributes(conn, id, &attributes, self.event.at)?;
+        }
         people::link(conn, id, &self.trust.source, &self.subject)?;
         people::set_groups(conn, id, &self.trust.groups)?
             .map_err(|name| StorageError::corrupt("groups", name, "it was there a moment ago"))?;

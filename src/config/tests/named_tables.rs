@@ -407,7 +407,22 @@ fn trusted_issuers() {
         (
             "a claim of nobody",
             &issuer("attributes = { shoe = \"size\" }"),
-            "trusted_issuers.x.attributes (passmint.toml:3): has \"shoe\", which is no standard claim; write our claim on the left, such as name or email",
+            "trusted_issuers.x.attributes (passmint.toml:3): has \"shoe\", which is no standard claim; write our claim on the left, such as name or email; other facts belong into custom_attributes",
+        ),
+        (
+            "an attribute that no template could name",
+            &issuer("custom_attributes = { \"a.b\" = \"size\" }"),
+            "trusted_issuers.x.custom_attributes (passmint.toml:3): has \"a.b\", which is no name of an attribute; write up to 64 of A-Z, a-z, 0-9, _ and - on the left, beginning with a letter",
+        ),
+        (
+            "an attribute from a number",
+            &issuer("custom_attributes = { tenant = 7 }"),
+            "trusted_issuers.x.custom_attributes (passmint.toml:3): \"tenant\" is not text; write in quotes the issuer's claim that it comes from",
+        ),
+        (
+            "attributes that are none",
+            &issuer("update_attributes = true"),
+            "trusted_issuers.x.update_attributes (passmint.toml:3): has nothing to update; add custom_attributes, or leave it out",
         ),
         (
             "clients that can bring nothing",

@@ -588,6 +588,50 @@ fn an_account_is_made_once_for_who_has_none() {
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1);
 }
 
+/// What a partner says of its people goes into their attributes, from which bridges make claims.
+#[test]
+fn attributes_come_with_the_token() {
+    const MAP: &str = "custom_attributes = { tenant = \"org_id\", roles = \"partner_roles\" }";
+    let key = Key::p256();
+    let arrive = |app: &TestApp, sub: &str, org: Value, roles: Value| {
+        let (header, mut claims) = parts(app, sub);
+        (claims["org_id"], claims["partner_roles"]) = (org, roles);
+        exchange(app, "gate", &key.sign(&header, &claims), &[])
+    };
+    let has = |app: &TestApp, expected: Value| {
+        let of_ada = "FROM users JOIN external_ids ON user_id = users.id WHERE external_id = 'p-1'";
+        let equal = format!("SELECT count(*) AS n {of_ada} AND attributes = '{expected}'::jsonb");
+        assert_eq!(app.count(&equal), 1, "{expected}");
+    };
+
+    let app = trusting(&key, &format!("subject = \"create\"\n{MAP}"));
+    given(arrive(&app, "p-1", json!("t-1"), json!(["editor"])));
+    has(&app, json!({ "tenant": "t-1", "roles": ["editor"] }));
+    given(arrive(&app, "p-1", json!("t-2"), json!(null)));
+    // Once, unless the configuration says more.
+    has(&app, json!({ "tenant": "t-1", "roles": ["editor"] }));
+    arrive(&app, "p-2", json!("x".repeat(1000)), json!(vec!["x".repeat(1000); 4])).expect_oauth(400, "invalid_request");
+    assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1, "what is too long makes no account");
+
+    let app = trusting(&key, &format!("subject = \"create\"\n{MAP}\nupdate_attributes = true"));
+    given(arrive(&app, "p-1", json!("t-1"), json!({ "no": "attribute" })));
+    has(&app, json!({ "tenant": "t-1" }));
+    app.sql("UPDATE users SET attributes = attributes || '{\"own\": 1}'");
+    for _ in 0..2 {
+        given(arrive(&app, "p-1", json!("t-2"), json!(["editor"])));
+    }
+    has(&app, json!({ "tenant": "t-2", "roles": ["editor"], "own": 1 }));
+    assert_eq!(app.events("user.changed"), 1, "what changes nothing is no event");
+    arrive(&app, "p-1", json!("x".repeat(1000)), json!(vec!["x".repeat(1000); 4])).expect_oauth(400, "invalid_request");
+    has(&app, json!({ "tenant": "t-2", "roles": ["editor"], "own": 1 }));
+    given(arrive(&app, "p-1", json!(null), json!(["editor"])));
+    // What is no longer said is removed.
+    has(&app, json!({ "roles": ["editor"], "own": 1 }));
+    let outcomes = at_once(16, |n| arrive(&app, "p-1", json!(n), json!(["editor"])).status);
+    assert_eq!(outcomes, [200; 16]);
+    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE jsonb_typeof(attributes -> 'tenant') = 'number'"), 1);
+}
+
 #[test]
 fn a_trust_ends_at_its_date() {
     let key = Key::p256();
