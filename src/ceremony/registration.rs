@@ -16,6 +16,7 @@ use super::strict::{self, Expected};
 use super::{Ceremonies, aaguid};
 use crate::bridge::Known;
 use crate::clock::Time;
+use crate::domain::attributes::Attributes;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::authentication::Proof;
 use crate::domain::client::Client;
@@ -292,6 +293,7 @@ impl Ceremonies {
             name: person.name.map(ToOwned::to_owned),
             locale: None,
             profile: serde_json::Map::new(),
+            attributes: Attributes::default(),
             status: UserStatus::Active,
             epoch: 0,
             created_at: now,

@@ -179,7 +179,7 @@ fn show(settings: &Settings, id: UserId, json: bool) -> Outcome {
         let person = crate::storage::people::find(conn, id)?.ok_or_else(|| unknown(id))?;
         Ok((person, credentials::of_users(conn, &[id], None)?, sessions::live_of(conn, id, desk.now)?))
     })?;
-    let Person { user, claims, attributes, groups, external_ids, .. } = person;
+    let Person { user, claims, groups, external_ids, .. } = person;
     if json {
         let mut document = document(&user);
         document["passkeys"] = passkeys.iter().map(passkey).collect();
@@ -187,10 +187,11 @@ fn show(settings: &Settings, id: UserId, json: bool) -> Outcome {
         document["groups"] = json!(groups);
         document["externalIds"] = json!(external_ids);
         document["claims"] = Value::Object(claims.as_map().clone());
-        document["attributes"] = Value::Object(attributes.to_map());
+        document["attributes"] = Value::Object(user.attributes.to_map());
         return print::json(&document);
     }
-    let attributes: Vec<String> = attributes.to_map().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let attributes: Vec<String> =
+        user.attributes.to_map().iter().map(|(name, value)| format!("{name}={value}")).collect();
     let links: Vec<String> = external_ids.iter().map(|(source, id)| format!("{source} {id}")).collect();
     print::facts(&[
         ("id", user.id.to_string()),

@@ -6,10 +6,11 @@
 use serde::de::DeserializeOwned;
 
 use super::federated;
-use super::problems::Wrong;
+use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use super::redirect_uri::RedirectUri;
 use super::section::{Choice, Fallback, Key, Kind, Section, choices};
+use super::tables::texts;
 use super::text;
 use super::tokens::Algorithm;
 use crate::domain::client::{ClientDefinition, fields};
@@ -91,6 +92,9 @@ pub(super) const SECTION: Section = Section {
         "sector_identifier_uri": Kind::Text("URI"), UNSET, "A document that lists the redirect URIs of several apps that share pairwise subjects; its host names the sector.";
         "claims_in_id_token": Kind::Switch, OFF, "Whether the claims of granted scopes are in the ID token too, for \
             apps that never call userinfo.";
+        "attribute_claims": Kind::Tree, UNSET, "Claims that the app receives of people's [attributes](../operations/administration.md#a-person-a-group), \
+            with the scope `profile`: `attribute_claims = { \"https://example.com/roles\" = \"roles\", seats = \"seats\" }`, the claim on the left. \
+            They are in userinfo answers, and in the ID token with `claims_in_id_token`.";
         "default_max_age": Kind::Duration("0s", "400d"), UNSET, "`max_age` of requests that name none.";
         "default_acr_values": Kind::List("acr"), EMPTY, "`acr_values` of requests that name none.";
         "allowed_groups": Kind::List("group"), EMPTY, "Groups whose members may use the app; everybody when it is empty.";
@@ -138,6 +142,10 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &str) -> ClientDefinition {
         subject_type: in_domain(reader.choice::<Subject>(&key("subject_type")).as_str()).unwrap_or_default(),
         sector_identifier_uri: https(reader, "sector_identifier_uri"),
         claims_in_id_token: reader.switch(&key("claims_in_id_token")),
+        attribute_claims: texts(reader, &key("attribute_claims"), "the name of an attribute", |claim, attribute| {
+            fields::attribute_claim(claim, attribute)
+                .map_err(|fault| Wrong::new(format!("has {}, which {}", quoted(claim), fault.what), fault.cure))
+        }),
         default_max_age: reader.optional_duration(&key("default_max_age")).map(|age| age.num_seconds()),
         default_acr_values: reader.list_as(&key("default_acr_values"), text::identifier).unwrap_or_default(),
         allowed_groups: reader.list_as(&key("allowed_groups"), text::display_name).unwrap_or_default(),

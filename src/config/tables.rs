@@ -1,4 +1,7 @@
-//! Settings that are a list of small tables. Each mistake is reported with the number of its entry.
+//! Settings that are tables of texts, or lists of small tables. Each mistake is reported with the name or the number of
+//! its entry.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
@@ -52,4 +55,38 @@ impl TableList {
         }
         Ok(table)
     }
+}
+
+/// Reads a table; empty if it is not set.
+pub(super) fn table(reader: &mut Reader<'_>, key: &str) -> Map<String, Value> {
+    match reader.tree(key) {
+        None => Map::new(),
+        Some(Value::Object(table)) => table,
+        Some(_) => {
+            reader.mistake(key, Wrong::new("is not a table", "write { name = value }"));
+            Map::new()
+        }
+    }
+}
+
+/// Reads a table of texts. `text` describes them in messages; `check` judges an entry by its name and its text.
+pub(super) fn texts(
+    reader: &mut Reader<'_>,
+    key: &str,
+    text: &str,
+    check: impl Fn(&str, &str) -> Result<(), Wrong>,
+) -> BTreeMap<String, String> {
+    let mut read = BTreeMap::new();
+    for (name, value) in table(reader, key) {
+        let Some(value) = value.as_str() else {
+            let cure = format!("write in quotes {text}");
+            reader.mistake(key, Wrong::new(format!("{} is not text", quoted(&name)), cure));
+            continue;
+        };
+        match check(&name, value) {
+            Ok(()) => drop(read.insert(name, value.to_owned())),
+            Err(wrong) => reader.mistake(key, wrong),
+        }
+    }
+    read
 }

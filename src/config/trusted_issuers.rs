@@ -11,6 +11,7 @@ use super::clients::Client;
 use super::problems::{Wrong, quoted};
 use super::reader::Reader;
 use super::section::{Choice, Fallback, Key, Kind, Section, choices};
+use super::tables::{table, texts};
 use super::text;
 use crate::clock::Time;
 use crate::domain::exchange::SubjectKind;
@@ -74,6 +75,9 @@ pub struct TrustedIssuer {
     /// The file of its keys.
     pub jwks_file: Option<PathBuf>,
 }
+
+/// What stands on the right of a map from an issuer's claims, for messages.
+const THEIR_CLAIM: &str = "the issuer's claim that it comes from";
 
 pub(super) const SECTION: Section = Section {
     title: "Trusted issuers",
@@ -309,7 +313,7 @@ fn identifiers(reader: &mut Reader<'_>, key: &str) -> Vec<String> {
 fn trust(reader: &mut Reader<'_>, (name, issuer): (&str, String), source: Option<String>, own: &str) -> Trust {
     let key = |field: &str| format!("trusted_issuers.{name}.{field}");
     let audiences = identifiers(reader, &key("audiences"));
-    let custom_attributes = mapped(reader, &key("custom_attributes"), &ATTRIBUTES);
+    let custom_attributes = custom_attributes(reader, &key("custom_attributes"));
     let updates_attributes = reader.switch(&key("update_attributes"));
     if updates_attributes && custom_attributes.is_empty() {
         let cure = "add custom_attributes, or leave it out";
@@ -333,7 +337,7 @@ fn trust(reader: &mut Reader<'_>, (name, issuer): (&str, String), source: Option
         mapping: in_domain(reader.choice::<SubjectMapping>(&key("subject")).as_str()).unwrap_or_default(),
         source: source.unwrap_or_else(|| name.to_owned()),
         email_domains: reader.list_as(&key("email_domains"), domain).unwrap_or_default(),
-        attributes: mapped(reader, &key("attributes"), &STANDARD_CLAIMS),
+        attributes: standard_claims(reader, &key("attributes")),
         custom_attributes,
         updates_attributes,
         groups: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
@@ -414,57 +418,26 @@ fn domain(text: &str) -> Result<String, Wrong> {
     })
 }
 
-fn table(reader: &mut Reader<'_>, key: &str) -> serde_json::Map<String, Value> {
-    match reader.tree(key) {
-        None => serde_json::Map::new(),
-        Some(Value::Object(table)) => table,
-        Some(_) => {
-            reader.mistake(key, Wrong::new("is not a table", "write { name = value }"));
-            serde_json::Map::new()
-        }
-    }
-}
-
 fn required_claims(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, Vec<Value>> {
     let list = |value: Value| if let Value::Array(list) = value { list } else { vec![value] };
     table(reader, key).into_iter().map(|(name, value)| (name, list(value))).collect()
 }
 
-/// What may stand on the left of a map from an issuer's claims.
-struct Ours {
-    fits: fn(&str) -> bool,
-    is_not: &'static str,
-    cure: &'static str,
+/// Our standard claim → the issuer's claim.
+fn standard_claims(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, String> {
+    texts(reader, key, THEIR_CLAIM, |ours, _| {
+        let cure = "write our claim on the left, such as name or email; other facts belong into custom_attributes";
+        let is_one = standard_claims::names().any(|name| name == ours);
+        let what = || format!("has {}, which is no standard claim", quoted(ours));
+        if is_one { Ok(()) } else { Err(Wrong::new(what(), cure)) }
+    })
 }
 
-const STANDARD_CLAIMS: Ours = Ours {
-    fits: |name| standard_claims::names().any(|claim| claim == name),
-    is_not: "is no standard claim",
-    cure: "write our claim on the left, such as name or email; other facts belong into custom_attributes",
-};
-const ATTRIBUTES: Ours = Ours {
-    fits: attributes::is_name,
-    is_not: "is no name of an attribute",
-    cure: "write up to 64 of A-Z, a-z, 0-9, _ and - on the left, beginning with a letter",
-};
-
-/// Ours → the issuer's claim.
-fn mapped(reader: &mut Reader<'_>, key: &str, ours: &Ours) -> BTreeMap<String, String> {
-    let mut map = BTreeMap::new();
-    for (name, theirs) in table(reader, key) {
-        match theirs.as_str() {
-            Some(theirs) if (ours.fits)(&name) => {
-                map.insert(name, theirs.to_owned());
-            }
-            Some(_) => {
-                let what = format!("has {}, which {}", quoted(&name), ours.is_not);
-                reader.mistake(key, Wrong::new(what, ours.cure));
-            }
-            None => {
-                let what = format!("{} is not text", quoted(&name));
-                reader.mistake(key, Wrong::new(what, "write in quotes the issuer's claim that it comes from"));
-            }
-        }
-    }
-    map
+/// The person's attribute → the issuer's claim.
+fn custom_attributes(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, String> {
+    texts(reader, key, THEIR_CLAIM, |ours, _| {
+        let cure = "write up to 64 of A-Z, a-z, 0-9, _ and - on the left, beginning with a letter";
+        let what = || format!("has {}, which is no name of an attribute", quoted(ours));
+        if attributes::is_name(ours) { Ok(()) } else { Err(Wrong::new(what(), cure)) }
+    })
 }

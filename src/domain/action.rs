@@ -272,6 +272,7 @@ pub fn may_make(client: &Client) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::attributes::Attributes;
     use crate::domain::client::fields::identifier;
     use crate::domain::id::Id;
 
@@ -368,6 +369,7 @@ mod tests {
             name: None,
             locale: None,
             profile: serde_json::Map::new(),
+            attributes: Attributes::default(),
             status: UserStatus::Active,
             epoch: 3,
             created_at: Time::UNIX_EPOCH,

@@ -5,7 +5,7 @@
 //! than scopes and claims requested by name allow; an e-mail address is always accompanied by whether it was verified.
 //! To add a claim: one row in [`STANDARD`] and, if it is not stored in the profile, its line in `value_of`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -103,6 +103,57 @@ pub fn wants_groups(scopes: &Scopes, requested: &BTreeSet<String>) -> bool {
     scopes.contains(GROUPS) || requested.contains(GROUPS)
 }
 
+/// Claims by which tokens are judged: nothing else may be called so.
+pub(crate) const RESERVED: [&str; 25] = [
+    "iss",
+    "sub",
+    "aud",
+    "client_id",
+    "iat",
+    "exp",
+    "nbf",
+    "jti",
+    "scope",
+    "sid",
+    "auth_time",
+    "acr",
+    "amr",
+    "credential_class",
+    "cnf",
+    "act",
+    "typ",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "azp",
+    "fid",
+    "may_act",
+    "grant_id",
+    "userinfo_claims",
+];
+
+/// Whether tokens are judged by the claim of this name, so that nothing configured or added may be called so.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
+/// Whether a claim of this name, in whatever case, is made by the server itself.
+pub fn is_own(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    is_reserved(&name) || scope_of(&name).is_some()
+}
+
+/// Claims that a client makes of a person's attributes (claim → attribute). They go with the scope `profile`; an attribute
+/// that the person does not have is left out.
+pub fn attribute_claims(user: &User, map: &BTreeMap<String, String>, scopes: &Scopes) -> Map<String, Value> {
+    if !scopes.contains("profile") {
+        return Map::new();
+    }
+    map.iter()
+        .filter_map(|(claim, attribute)| Some((claim.clone(), user.attributes.get(attribute)?.to_json())))
+        .collect()
+}
+
 /// A claim's value, if it has the right type: values stored before a rule existed are never passed on.
 fn value_of(user: &User, name: &str) -> Option<Value> {
     let text = |text: &Option<String>| text.as_deref().map(Value::from);
@@ -124,6 +175,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Time;
+    use crate::domain::attributes::Attributes;
     use crate::domain::id::UserId;
     use crate::domain::user::UserStatus;
 
@@ -149,6 +201,7 @@ mod tests {
             name: Some("Ada Lovelace".into()),
             locale: Some("en-GB".into()),
             profile: profile(),
+            attributes: Attributes::default(),
             status: UserStatus::Active,
             epoch: 0,
             created_at: Time::UNIX_EPOCH,
@@ -238,5 +291,20 @@ mod tests {
         user.email_verified_at = Some(Time::UNIX_EPOCH);
         user.profile.insert("email_verified".into(), json!(false));
         assert_eq!(told(&user, "email", &[])["email_verified"], true);
+    }
+
+    #[test]
+    fn attributes_go_where_a_client_makes_claims_of_them() {
+        let given = json!({ "plan": "pro", "roles": ["a"], "seats": 3 });
+        let user = User { attributes: Attributes::parse(given.as_object().unwrap()).unwrap(), ..ada() };
+        let map = [("https://acme.example/roles", "roles"), ("seats", "seats"), ("tenant", "tenant")];
+        let map = map.into_iter().map(|(claim, attribute)| (claim.to_owned(), attribute.to_owned())).collect();
+        let told = |map, scopes| Value::Object(attribute_claims(&user, map, &Scopes::parse(scopes).unwrap()));
+        assert_eq!(told(&map, "openid profile"), json!({ "https://acme.example/roles": ["a"], "seats": 3 }));
+        assert_eq!(told(&map, "openid email"), json!({}), "only with the scope");
+        assert_eq!(told(&BTreeMap::new(), "openid profile"), json!({}), "nobody else gets any");
+        let stored = json!({ "seats": { "no": "attribute" } });
+        let unreadable = User { attributes: Attributes::from_stored(stored.as_object().unwrap()), ..ada() };
+        assert_eq!(attribute_claims(&unreadable, &map, &Scopes::parse("profile").unwrap()), Map::new());
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::attributes::Attributes;
 use super::id::UserId;
 use crate::clock::Time;
 
@@ -52,6 +53,8 @@ pub struct User {
     pub locale: Option<String>,
     /// The standard claims other than the fields above, see [`claims`](super::claims).
     pub profile: Map<String, Value>,
+    /// What backends and apps need to know about them besides the claims.
+    pub attributes: Attributes,
     /// Whether they may sign in.
     pub status: UserStatus,
     /// Incremented by whatever takes a way to sign in from a person: disabling, the removal of a passkey. A decision

@@ -6,10 +6,10 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::claims::is_reserved;
 use crate::domain::json::depth;
 use crate::domain::strict_json::{JsonFault, parse_object};
 use crate::domain::text;
-use crate::tokens::claims::is_reserved;
 
 /// Maximum size of an answer, in bytes.
 const MOST: usize = 16 * 1024;

@@ -46,13 +46,13 @@ pub fn page(conn: &mut PgConnection, after: Option<Uuid>, most: i64) -> Result<V
 }
 
 fn of_person(person: Person) -> Record {
-    let Person { user, claims, attributes, groups, external_ids, .. } = person;
+    let Person { user, claims, groups, external_ids, .. } = person;
     Record {
         sub: Some(user.id),
         user_handle: Some(user.handle),
         email_verified_at: user.email_verified_at,
         claims,
-        attributes,
+        attributes: user.attributes,
         enabled: Some(user.status == UserStatus::Active),
         groups,
         external_ids,

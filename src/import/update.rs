@@ -67,8 +67,8 @@ fn claims(stored: &Person, told: &StandardClaims) -> Result<Option<StandardClaim
 fn attributes(stored: &Person, told: &Attributes) -> Result<Option<Attributes>, StorageError> {
     // The plan checked that they fit, so somebody changed them since: decide again.
     let full = |_| StorageError::Conflict { constraint: "users_attributes_check".to_owned() };
-    let attributes = stored.attributes.with(told).map_err(full)?;
-    Ok((attributes != stored.attributes).then_some(attributes))
+    let attributes = stored.user.attributes.with(told).map_err(full)?;
+    Ok((attributes != stored.user.attributes).then_some(attributes))
 }
 
 /// Removes a negative verification: an unverified address is the same with and without it.

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{Oidc, Room};
 use crate::account::guards::{Guard, Identity, VerifiedAccess};
-use crate::domain::claims::{claims_for, wants_groups};
+use crate::domain::claims::{attribute_claims, claims_for, wants_groups};
 use crate::domain::client::Client;
 use crate::domain::scope::Scopes;
 use crate::storage::users;
@@ -97,6 +97,7 @@ async fn told(
         Vec::new()
     };
     let mut told = claims_for(&identity.user, &groups, &scopes, &access.userinfo_claims);
+    told.extend(attribute_claims(&identity.user, &client.definition.attribute_claims, &scopes));
     told.extend(room.mint.named_hook_claims(&identity.session.hook_claims));
     told.insert("sub".to_owned(), room.mint.subject_of(client, owner).into());
     Ok(told)

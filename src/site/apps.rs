@@ -3,9 +3,11 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::scope_item::scope_item;
 use super::{Site, done_of, require_identity, see_other};
 use crate::account::guards::Guard;
 use crate::domain::authorization::place_of;
+use crate::domain::client::Client;
 use crate::oidc::initiate::login_url;
 use crate::storage::consents::StoredConsent;
 use crate::web::Caller;
@@ -37,16 +39,15 @@ fn card(guard: &Guard, stored: StoredConsent) -> AppCard {
         name: definition.map_or_else(|| stored.client.clone(), |definition| definition.name.clone()),
         host: definition.and_then(|definition| definition.redirect_uris.first()).map(|uri| place_of(uri)),
         open: client.as_ref().and_then(|client| login_url(client, guard.mint.issuer(), None)),
-        scopes: scopes(guard, &stored),
+        scopes: scopes(guard, client.as_deref(), &stored),
         client: stored.client,
         since: stored.granted_at,
     }
 }
 
-fn scopes(guard: &Guard, stored: &StoredConsent) -> Vec<ScopeItem> {
-    let resources = guard.mint.resources();
-    let item = |scope| ScopeItem { description: resources.words_of(scope), ..ScopeItem::fixed(scope) };
-    stored.consent.in_scopes().iter().map(item).collect()
+fn scopes(guard: &Guard, client: Option<&Client>, stored: &StoredConsent) -> Vec<ScopeItem> {
+    let scopes = stored.consent.in_scopes();
+    scopes.iter().map(|scope| scope_item(client, guard.mint.resources(), scope)).collect()
 }
 
 /// Revokes the consent for an app.

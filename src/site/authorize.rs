@@ -8,6 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::scope_item::scope_item;
 use super::sign_in::{self, Introduction};
 use super::{Site, account_card, app_identity, identity_of, see_other};
 use crate::account::guards::{Guard, Identity};
@@ -467,10 +468,9 @@ fn scope_items(pending: &Pending, new: Option<&Scopes>, resources: &Resources) -
     let widening = new.is_some_and(|new| !new.is_empty() && new != asked);
     let by_claims = pending.request.requested.scopes();
     let items = asked.iter().map(|scope| ScopeItem {
-        description: resources.words_of(scope),
         optional: scope != "openid",
         fresh: widening && new.is_some_and(|new| new.contains(scope)),
-        ..ScopeItem::fixed(scope)
+        ..scope_item(Some(&pending.client), resources, scope)
     });
     items.chain(by_claims.iter().filter(|scope| !asked.contains(scope)).map(ScopeItem::fixed)).collect()
 }

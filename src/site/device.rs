@@ -6,6 +6,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::scope_item::scope_item;
 use super::{Site, account_card, app_identity, identity_of, see_other, with_next};
 use crate::account::guards::{Guard, Identity};
 use crate::ceremony::handlers::Room as Ceremonies;
@@ -18,7 +19,6 @@ use crate::web::error::{Failure, Kind};
 use crate::web::form::PageForm;
 use crate::web::pages::Boot;
 use crate::web::pages::device::{CodeProblem, DeviceDone, DeviceEnter, DeviceReview, Outcome};
-use crate::web::pages::scopes::ScopeItem;
 
 /// The path of the page that asks.
 const REVIEW: &str = "/device/review";
@@ -139,12 +139,7 @@ fn review_page(
         code: device.code.to_string(),
         app: app_identity(client, None),
         account: account_card(&identity.user),
-        scopes: device
-            .request
-            .scopes
-            .iter()
-            .map(|scope| ScopeItem { description: resources.words_of(scope), ..ScopeItem::fixed(scope) })
-            .collect(),
+        scopes: device.request.scopes.iter().map(|scope| scope_item(Some(client), resources, scope)).collect(),
         resources: device
             .request
             .audience

@@ -18,6 +18,7 @@ pub mod forward_auth;
 mod links;
 pub mod logout;
 pub mod passkeys;
+mod scope_item;
 pub mod session_check;
 pub mod sign_in;
 pub mod well_known;

@@ -13,7 +13,7 @@ use super::StorageError;
 use super::removals::{self, Removed};
 use super::schema::{external_ids, group_members, groups, users};
 use super::sessions;
-use super::users::{UserRow, stored_attributes};
+use super::users::UserRow;
 use crate::clock::Time;
 use crate::domain::attributes::Attributes;
 use crate::domain::id::UserId;
@@ -27,8 +27,6 @@ pub struct Person {
     pub user: User,
     /// Their standard claims, those of the account among them.
     pub claims: StandardClaims,
-    /// What backends need to know about them besides the claims.
-    pub attributes: Attributes,
     /// Names of their groups, in order.
     pub groups: Vec<String>,
     /// The ids other systems know them by: source → id.
@@ -50,10 +48,10 @@ pub struct Filter {
     pub group: Option<String>,
 }
 
-type Extra = (Value, Value, Option<String>, Time);
+type Extra = (Value, Option<String>, Time);
 
-fn extra() -> (users::profile, users::attributes, users::managed_by, users::updated_at) {
-    (users::profile, users::attributes, users::managed_by, users::updated_at)
+fn extra() -> (users::profile, users::managed_by, users::updated_at) {
+    (users::profile, users::managed_by, users::updated_at)
 }
 
 /// One person.
@@ -167,12 +165,11 @@ fn whole(conn: &mut PgConnection, rows: Vec<(UserRow, Extra)>) -> Result<Vec<Per
         of_sources.entry(user).or_default().insert(source, id);
     }
     rows.into_iter()
-        .map(|(row, (profile, attributes, managed_by, updated_at))| {
+        .map(|(row, (profile, managed_by, updated_at))| {
             let id = row.id;
             let user: User = row.try_into()?;
             Ok(Person {
                 claims: claims_of(&user, profile),
-                attributes: stored_attributes(&attributes),
                 user,
                 groups: of_groups.remove(&id).unwrap_or_default(),
                 external_ids: of_sources.remove(&id).unwrap_or_default(),
@@ -248,12 +245,6 @@ pub fn set_claims(
         ))
         .execute(conn)?;
     drop_claims_of_others(conn, person.id, claims)
-}
-
-/// The attributes of a person, whose row is locked from then on.
-pub fn lock_attributes(conn: &mut PgConnection, id: UserId) -> Result<Option<Attributes>, StorageError> {
-    let row = users::table.find(id.uuid()).select(users::attributes).for_update().first::<Value>(conn).optional()?;
-    Ok(row.map(|stored| stored_attributes(&stored)))
 }
 
 /// Replaces all attributes of a person.

@@ -29,6 +29,7 @@ pub(super) struct UserRow {
     created_at: Time,
     updated_at: Time,
     profile: Value,
+    attributes: Value,
 }
 
 /// The columns of [`UserRow`], for statements written by hand.
@@ -44,13 +45,14 @@ pub(super) type UserColumns = (
     Timestamptz,
     Timestamptz,
     Jsonb,
+    Jsonb,
 );
 
 /// The names of those columns, for statements in which the table is named `users`.
 macro_rules! user_columns {
     () => {
         "users.id, users.user_handle, users.email, users.email_verified_at, users.name, users.locale, users.status, \
-         users.epoch, users.created_at, users.updated_at, users.profile"
+         users.epoch, users.created_at, users.updated_at, users.profile, users.attributes"
     };
 }
 pub(super) use user_columns;
@@ -75,6 +77,7 @@ impl TryFrom<UserRow> for User {
             created_at: row.created_at,
             updated_at: row.updated_at,
             profile,
+            attributes: stored_attributes(&row.attributes),
         })
     }
 }

@@ -15,7 +15,7 @@ use super::keys::Algorithm;
 use crate::clock::Time;
 use crate::domain::action::{Action, ExternalId};
 pub use crate::domain::authentication::CredentialClass;
-use crate::domain::claims::RequestedClaims;
+use crate::domain::claims::{RequestedClaims, is_reserved};
 use crate::domain::exchange::Origin;
 use crate::domain::operation::Operation;
 use crate::storage::sessions::TokenIds;
@@ -414,40 +414,6 @@ pub struct RefreshClaims {
 #[serde(transparent)]
 pub struct Extra(Map<String, Value>);
 
-/// Names that [`Extra`] never carries.
-const RESERVED: [&str; 25] = [
-    "iss",
-    "sub",
-    "aud",
-    "client_id",
-    "iat",
-    "exp",
-    "nbf",
-    "jti",
-    "scope",
-    "sid",
-    "auth_time",
-    "acr",
-    "amr",
-    "credential_class",
-    "cnf",
-    "act",
-    "typ",
-    "nonce",
-    "at_hash",
-    "c_hash",
-    "azp",
-    "fid",
-    "may_act",
-    "grant_id",
-    "userinfo_claims",
-];
-
-/// Whether tokens are judged by the claim of this name, so that [`Extra`] must not carry it.
-pub fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name)
-}
-
 impl Extra {
     /// Keeps the claims whose names are not reserved and drops the others.
     pub fn new(claims: Map<String, Value>) -> Self {
@@ -479,6 +445,7 @@ pub fn at_hash(algorithm: Algorithm, access_token: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::claims::RESERVED;
     use serde_json::json;
 
     /// The matching access token and `at_hash` of OpenID Connect Core appendix A.3.

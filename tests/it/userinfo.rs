@@ -28,6 +28,14 @@ grants = ["passkey", "refresh_token"]
 scopes = ["openid", "profile", "email", "groups"]
 claims_in_id_token = true
 
+[clients.noting]
+first_party = true
+origins = ["ORIGIN"]
+grants = ["passkey"]
+scopes = ["openid", "profile", "email"]
+claims_in_id_token = true
+attribute_claims = { "https://acme.example/roles" = "roles", seats = "seats", tenant = "tenant" }
+
 [clients.signed]
 first_party = true
 origins = ["ORIGIN"]
@@ -103,6 +111,34 @@ fn tokens(app: &TestApp, client: &str, passkey: &mut Authenticator, scope: &str)
 
 fn told(reply: Reply) -> Map<String, Value> {
     reply.expect(200).json().as_object().unwrap().clone()
+}
+
+/// Attributes are for the clients that the operator makes claims of them for, and go with the scope `profile`.
+#[test]
+fn attributes_are_claims_where_a_client_has_them() {
+    let app = spawn();
+    let (_, mut passkey, id) = complete(&app);
+    app.sql(&format!(
+        "UPDATE users SET attributes = '{{\"roles\": [\"a\", \"b\"], \"seats\": 3, \"other\": true}}' WHERE id = '{id}'"
+    ));
+    let noted = |claims: &Map<String, Value>| {
+        let ours = |(name, _): &(&String, &Value)| {
+            ["https://acme.example/roles", "seats", "tenant", "roles", "other"].contains(&name.as_str())
+        };
+        Value::Object(claims.iter().filter(ours).map(|(name, value)| (name.clone(), value.clone())).collect())
+    };
+    let expected = json!({ "https://acme.example/roles": ["a", "b"], "seats": 3 });
+    for (client, scope, expected) in [
+        ("noting", "openid profile", &expected),
+        ("noting", "openid email", &json!({})),
+        ("full", "openid profile", &json!({})),
+        ("everything", "openid profile", &json!({})),
+    ] {
+        let tokens = tokens(&app, client, &mut passkey, scope);
+        assert_eq!(&noted(&told(app.userinfo(&tokens.access))), expected, "{client}, {scope}: userinfo");
+        assert_eq!(&noted(claims(&tokens.id).as_object().unwrap()), expected, "{client}, {scope}: the ID token");
+        assert_eq!(noted(claims(&tokens.access).as_object().unwrap()), json!({}), "{client}: the access token");
+    }
 }
 
 /// Security rule 92; the lists are those of OpenID Connect Core §5.4.

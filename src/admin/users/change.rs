@@ -84,7 +84,8 @@ pub fn store(
     claims.merge(&changes.claims).map_err(|error| wrong_claim(&error))?;
     people::set_claims(conn, &person.user, &claims, now).map_err(of_another)?;
     if !changes.attributes.is_empty() {
-        let attributes = person.attributes.changed(&changes.attributes).map_err(|error| wrong_attribute(&error))?;
+        let attributes =
+            person.user.attributes.changed(&changes.attributes).map_err(|error| wrong_attribute(&error))?;
         people::set_attributes(conn, id, &attributes, now)?;
         names.push("attributes");
     }

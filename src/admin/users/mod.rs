@@ -67,7 +67,7 @@ impl From<&Person> for PersonView {
             id: person.user.id.uuid(),
             enabled: person.user.status == UserStatus::Active,
             claims: person.claims.as_map().clone(),
-            attributes: person.attributes.to_map(),
+            attributes: person.user.attributes.to_map(),
             groups: person.groups.clone(),
             external_ids: person.external_ids.clone(),
             managed_by: person.managed_by.clone(),

@@ -11,7 +11,7 @@ use super::sign_in::{Arrival, NotArrived};
 use crate::domain::attributes::Attributes;
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::UserId;
-use crate::storage::{StorageError, audit, people};
+use crate::storage::{StorageError, audit, people, users};
 
 impl Arrival {
     /// The attributes of a new account.
@@ -28,10 +28,10 @@ impl Arrival {
         if !self.trust.updates_attributes || self.custom_attributes.is_empty() {
             return Ok(Ok(None));
         }
-        let stored = people::lock_attributes(conn, person)?;
-        let stored = stored.ok_or_else(|| StorageError::corrupt("users", person, "it was there a moment ago"))?;
-        let changed = stored.changed(&self.custom_attributes).map_err(|_| NotArrived::Attributes);
-        Ok(changed.map(|changed| (changed != stored).then_some(changed)))
+        let user = users::lock(conn, person)?;
+        let user = user.ok_or_else(|| StorageError::corrupt("users", person, "it was there a moment ago"))?;
+        let changed = user.attributes.changed(&self.custom_attributes).map_err(|_| NotArrived::Attributes);
+        Ok(changed.map(|changed| (changed != user.attributes).then_some(changed)))
     }
 
     /// Stores changed attributes, and records which issuer told them. The event has no values.

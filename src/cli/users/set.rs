@@ -79,7 +79,7 @@ pub fn set(settings: &Settings, id: UserId, facts: &Facts, losses: &Losses) -> O
 fn changes(person: &Person, facts: &Facts, losses: &Losses) -> Result<(ChangePerson, Told), Refusal> {
     let mut told = Told::new();
     let claims = claims(person.claims.as_map(), facts.claims(), &losses.clear, &mut told)?;
-    let attributes = attributes(&person.attributes, facts.attributes(), &losses.remove_attribute, &mut told)?;
+    let attributes = attributes(&person.user.attributes, facts.attributes(), &losses.remove_attribute, &mut told)?;
     let groups = groups(&person.groups, &facts.groups, &losses.remove_group, &mut told)?;
     let external_ids = external_ids(&person.external_ids, &facts.external_ids, &losses.remove_external_id, &mut told)?;
     Ok((ChangePerson { claims, attributes, groups, external_ids }, told))

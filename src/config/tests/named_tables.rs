@@ -173,6 +173,11 @@ fn clients() {
             "clients.0f0e0d0c-0b0a-4908-8706-050403020100 (passmint.toml:1): looks like the id of a person; choose another than a UUID",
         ),
         (
+            "a claim of ours made of an attribute",
+            "[clients.web]\ngrants = []\nattribute_claims = { sub = \"staff_number\" }",
+            "clients.web.attribute_claims (passmint.toml:3): has \"sub\", which is no claim of yours; choose another name, in ASCII: this server makes the claims of the standards itself",
+        ),
+        (
             "built-in name",
             "[clients.quickstart]\ngrants = []",
             "clients.quickstart (passmint.toml:1): is the name of the built-in client on localhost; choose another client id",

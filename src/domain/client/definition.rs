@@ -3,6 +3,8 @@
 //! To add a property: a field with `#[serde(default)]`, skipped when empty, so that existing documents still
 //! deserialize; its rule in `check`; its key in the configuration.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -180,6 +182,9 @@ pub struct ClientDefinition {
     /// Whether the ID token also contains the claims of granted scopes, for clients that read claims only there.
     #[serde(default, skip_serializing_if = "is_false")]
     pub claims_in_id_token: bool,
+    /// Claims that it receives of people's attributes, with the scope `profile`: claim → attribute.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attribute_claims: BTreeMap<String, String>,
     /// `max_age` of requests that name none, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<i64>,

@@ -11,6 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::{Host, Url};
 
 use super::{ClientDefinition, FederatedIdentity, Misfit};
+use crate::domain::attributes;
+use crate::domain::claims::is_own;
 use crate::domain::text::is_unprintable;
 
 /// What is wrong with one value, and the remedy. `what` follows the value in a message.
@@ -186,6 +188,19 @@ pub fn subject(text: &str) -> Result<(), Fault> {
     if fits { Ok(()) } else { Err(Fault::new("is not a subject", "write 1 to 255 characters on one line")) }
 }
 
+/// Checks a claim that is made of an attribute: its name must not be that of a claim of ours.
+pub fn attribute_claim(claim: &str, attribute: &str) -> Result<(), Fault> {
+    identifier(claim)?;
+    if !claim.is_ascii() || is_own(claim) {
+        let cure = "choose another name, in ASCII: this server makes the claims of the standards itself";
+        return Err(Fault::new("is no claim of yours", cure));
+    }
+    if !attributes::is_name(attribute) {
+        return Err(Fault::new("is made of no attribute", "write the name of an attribute on the right"));
+    }
+    Ok(())
+}
+
 /// Checks that we sign with this algorithm.
 pub fn signing_algorithm(text: &str) -> Result<(), Fault> {
     if SIGNING_ALGORITHMS.contains(&text) {
@@ -219,6 +234,7 @@ impl ClientDefinition {
         self.check_texts(&mut found);
         self.check_lists(&mut found);
         self.check_federated(&mut found);
+        self.check_attribute_claims(&mut found);
         let mut number = |field, wrong: bool, what: &'static str, cure: &'static str| {
             if wrong {
                 found.push(Misfit { field, what: what.into(), cure: cure.into() });
@@ -279,6 +295,21 @@ impl ClientDefinition {
                 misfit(format!("(element {}) has the member {name}, which {}", index + 1, fault.what), fault.cure);
             } else if !seen.insert(one) {
                 misfit(format!("(element {}) is listed twice", index + 1), "keep one of the two".into());
+            }
+        }
+    }
+
+    fn check_attribute_claims(&self, found: &mut Vec<Misfit>) {
+        let field = "attribute_claims";
+        if self.attribute_claims.len() > attributes::MOST {
+            let cure = format!("keep to {}", attributes::MOST).into();
+            found.push(Misfit { field, what: "has too many elements".into(), cure });
+            return;
+        }
+        for (index, (claim, attribute)) in self.attribute_claims.iter().enumerate() {
+            if let Err(fault) = attribute_claim(claim, attribute) {
+                let what = format!("(element {}) {}", index + 1, fault.what);
+                found.push(Misfit { field, what: what.into(), cure: fault.cure });
             }
         }
     }
@@ -450,5 +481,32 @@ mod tests {
             let found = definition.check_fields();
             assert_eq!(found.iter().map(|misfit| misfit.field).collect::<Vec<_>>(), [field], "{found:?}");
         }
+    }
+
+    #[test]
+    fn claims_of_attributes_are_none_of_ours() {
+        for (claim, attribute, what) in [
+            ("https://acme.example/roles", "roles", None),
+            ("seats", "seats", None),
+            ("Sub", "plan", Some("is no claim of yours")),
+            ("aud", "plan", Some("is no claim of yours")),
+            ("groups", "plan", Some("is no claim of yours")),
+            ("EMAIL_verified", "plan", Some("is no claim of yours")),
+            ("updated_at", "plan", Some("is no claim of yours")),
+            ("\u{ff53}ub", "plan", Some("is no claim of yours")),
+            ("a b", "plan", Some("is not an identifier")),
+            ("", "plan", Some("is not an identifier")),
+            ("plan", "a.b", Some("is made of no attribute")),
+            ("plan", "", Some("is made of no attribute")),
+        ] {
+            let definition =
+                ClientDefinition { attribute_claims: [(claim.to_owned(), attribute.to_owned())].into(), ..sound() };
+            let found = definition.check_fields();
+            let expected = what.map(|what| ("attribute_claims", format!("(element 1) {what}")));
+            let found: Vec<_> = found.iter().map(|misfit| (misfit.field, misfit.what.to_string())).collect();
+            assert_eq!(found, Vec::from_iter(expected), "{claim}");
+        }
+        let many = (0..65).map(|n| (format!("a{n}"), "plan".to_owned())).collect();
+        assert_eq!(ClientDefinition { attribute_claims: many, ..sound() }.check_fields().len(), 1);
     }
 }

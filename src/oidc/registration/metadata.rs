@@ -202,6 +202,7 @@ pub fn with_settings_of_operators(new: ClientDefinition, old: &ClientDefinition)
         require_pkce: old.require_pkce,
         access_ttl: old.access_ttl,
         claims_in_id_token: old.claims_in_id_token,
+        attribute_claims: old.attribute_claims.clone(),
         may_introspect: old.may_introspect.clone(),
         relying_party: old.relying_party.clone(),
         audiences: new.audiences.iter().chain(&old.audiences).cloned().collect::<BTreeSet<_>>().into_iter().collect(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::refresh::{First, RefreshSeed};
 use super::{Mint, MintError, id_algorithm, id_token_scopes, token_id, token_type};
 use crate::clock::Time;
-use crate::domain::claims::{RequestedClaims, claims_for};
+use crate::domain::claims::{RequestedClaims, attribute_claims, claims_for};
 use crate::domain::client::Client;
 use crate::domain::id::{FamilyId, SessionId};
 use crate::domain::scope::Scopes;
@@ -222,5 +222,7 @@ fn authentication(grant: &Grant<'_>) -> Authentication {
 /// reads them only there. Others get the claims of scopes from userinfo (OpenID Connect Core §5.4).
 fn told_in_id_token(grant: &Grant<'_>) -> Map<String, Value> {
     let scopes = id_token_scopes(grant.client, grant.scopes);
-    claims_for(grant.user, grant.groups, scopes, &grant.requested.id_token)
+    let mut told = claims_for(grant.user, grant.groups, scopes, &grant.requested.id_token);
+    told.extend(attribute_claims(grant.user, &grant.client.definition.attribute_claims, scopes));
+    told
 }

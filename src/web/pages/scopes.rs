@@ -49,6 +49,8 @@ pub struct ScopeItem {
     pub scope: String,
     /// The description by the resource that owns it; `None` for our own scopes.
     pub description: Option<String>,
+    /// With `profile`: the claims that the app receives of what the operators note about the person.
+    pub noted: Vec<String>,
     /// Whether the user can deselect it. If so, it has a tick box.
     pub optional: bool,
     /// Whether it was not allowed before.
@@ -58,7 +60,7 @@ pub struct ScopeItem {
 impl ScopeItem {
     /// A scope that cannot be deselected.
     pub fn fixed(scope: &str) -> Self {
-        Self { scope: scope.to_owned(), description: None, optional: false, fresh: false }
+        Self { scope: scope.to_owned(), description: None, noted: Vec::new(), optional: false, fresh: false }
     }
 
     /// What the scope lets an app do.
@@ -80,6 +82,9 @@ impl ScopeItem {
         }
         if let Some(part) = self.scope.strip_prefix("admin:").filter(|part| *part != "read") {
             return t.scope_admin_part(part);
+        }
+        if !self.noted.is_empty() {
+            return t.scope_profile_and(self.noted.join(", "));
         }
         match (own_words(&self.scope, t), &self.description) {
             (Some(words), _) => Html::trusted(words.to_owned()),

@@ -275,7 +275,7 @@ async fn alive(
     now: Time,
 ) -> Result<Person, ExchangeError> {
     let found = room.db.ask(LiveOfToken { token: owner.ids, now }).await?;
-    let (session, user) = found.filter(|(_, user)| owner.is(room, user)).ok_or(ExchangeError::Ended)?;
+    let (session, user) = found.filter(|(_, user)| owner.is(room, user.id)).ok_or(ExchangeError::Ended)?;
     if let Some(allowing) = owner.consents_for(subject.policy.kind) {
         let id = user.id;
         let allowed = room.db.run(move |conn| consents::find(conn, id, &allowing)).await?;

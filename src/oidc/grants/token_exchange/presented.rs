@@ -15,8 +15,8 @@ use crate::clock::Time;
 use crate::domain::audit::{Event, EventKind, Provenance};
 use crate::domain::client::Client;
 use crate::domain::exchange::{Actor, Issuer, MayAct, Subject, SubjectKind, Told};
+use crate::domain::id::UserId;
 use crate::domain::scope::Scopes;
-use crate::domain::user::User;
 use crate::oidc::Oidc;
 use crate::oidc::client_auth::AuthenticatedClient;
 use crate::oidc::wire::token_type;
@@ -83,10 +83,10 @@ impl Owner {
         client.filter(|_| kind == SubjectKind::IdToken).map(|client| client.id.clone())
     }
 
-    pub(super) fn is(&self, room: &Oidc, user: &User) -> bool {
+    pub(super) fn is(&self, room: &Oidc, user: UserId) -> bool {
         match &self.client {
-            Some(client) => room.mint.subject_of(client, user.id) == self.sub,
-            None => user.id.to_string() == self.sub,
+            Some(client) => room.mint.subject_of(client, user) == self.sub,
+            None => user.to_string() == self.sub,
         }
     }
 }
@@ -111,7 +111,8 @@ pub(super) enum Lives {
 
 /// What was found about it.
 pub(super) enum Found {
-    Person(Option<User>),
+    /// The person whose session it is, if it is alive.
+    Person(Option<UserId>),
     /// Whether the token was revoked.
     Client(bool),
 }
@@ -121,7 +122,7 @@ impl Lives {
         match self {
             Self::Person(owner) => {
                 let found = sessions::find_live_of_token(conn, &owner.ids, now)?;
-                Ok(Found::Person(found.map(|(_, user)| user)))
+                Ok(Found::Person(found.map(|(_, user)| user.id)))
             }
             Self::Client(jti) => revoked_tokens::contains(conn, *jti).map(Found::Client),
         }
@@ -129,7 +130,7 @@ impl Lives {
 
     pub(super) fn is(&self, room: &Oidc, found: &Found) -> bool {
         match (self, found) {
-            (Self::Person(owner), Found::Person(Some(user))) => owner.is(room, user),
+            (Self::Person(owner), Found::Person(Some(user))) => owner.is(room, *user),
             (Self::Client(_), Found::Client(revoked)) => !revoked,
             _ => false,
         }

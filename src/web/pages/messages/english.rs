@@ -383,6 +383,7 @@ texts! {
         consent_title(app): "Allow {app} to use your account?",
         consent_return(host): "You will return to {host}.",
         app_unverified_since(date): "Nobody at this site has reviewed this app. It registered itself on {date}.",
+        scope_profile_and(claims): "Your name and profile, and what is noted about you here: {claims}",
         scope_bridge(name): "Sign you in to {name}",
         scope_admin_part(part): "Manage {part} on this site, in your name",
         scope_other(name): "Use {name}",

@@ -55,7 +55,7 @@ fn scopes() -> Vec<ScopeItem> {
     let optional = |scope: &str| ScopeItem { optional: true, ..ScopeItem::fixed(scope) };
     vec![
         ScopeItem::fixed("openid"),
-        ScopeItem::fixed("profile"),
+        ScopeItem { noted: vec!["plan".into(), HOSTILE.into()], ..ScopeItem::fixed("profile") },
         optional("email"),
         ScopeItem { fresh: true, ..optional("phone") },
         ScopeItem { description: Some("Write and delete your notes".into()), ..ScopeItem::fixed("notes:write") },
