@@ -242,10 +242,9 @@ impl Arrival {
         if links && !people::link(conn, user.id, &self.trust.source, &self.subject)? {
             return Ok(Err(NotArrived::Nobody));
         }
-        if let Some(attributes) = attributes {
-            self.store_attributes(conn, user.id, &attributes)?;
-        }
-        Ok(Ok(user))
+        let Some(attributes) = attributes else { return Ok(Ok(user)) };
+        self.store_attributes(conn, user.id, &attributes)?;
+        Ok(Ok(User { attributes, ..user }))
     }
 
     fn create(&self, conn: &mut PgConnection) -> Result<Result<User, NotArrived>, StorageError> {

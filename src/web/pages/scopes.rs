@@ -49,7 +49,7 @@ pub struct ScopeItem {
     pub scope: String,
     /// The description by the resource that owns it; `None` for our own scopes.
     pub description: Option<String>,
-    /// With `profile`: the claims that the app receives of what the operators note about the person.
+    /// With `profile`: the names of the attributes that the app receives.
     pub noted: Vec<String>,
     /// Whether the user can deselect it. If so, it has a tick box.
     pub optional: bool,
