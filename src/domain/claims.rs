@@ -137,10 +137,15 @@ pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
-/// Whether a claim of this name, in whatever case, is made by the server itself.
+/// Claims that mean something to those who read a token, beside the ones by which it is judged: hashes (Financial-grade
+/// API Part 2 §5.1), logout events (OpenID Connect Back-Channel Logout §2.4), vectors of trust (RFC 8485), and aggregated
+/// and distributed claims (OpenID Connect Core §5.6.2).
+const TELLING: [&str; 5] = ["s_hash", "events", "vot", "_claim_names", "_claim_sources"];
+
+/// Whether a claim of this name, in whatever case, is made by the server itself or defined by a standard.
 pub fn is_own(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    is_reserved(&name) || scope_of(&name).is_some()
+    is_reserved(&name) || TELLING.contains(&name.as_str()) || scope_of(&name).is_some()
 }
 
 /// Claims that a client makes of a person's attributes (claim → attribute). They go with the scope `profile`; an attribute
@@ -304,7 +309,7 @@ mod tests {
         assert_eq!(told(&map, "openid email"), json!({}), "only with the scope");
         assert_eq!(told(&BTreeMap::new(), "openid profile"), json!({}), "nobody else gets any");
         let stored = json!({ "seats": { "no": "attribute" } });
-        let unreadable = User { attributes: Attributes::from_stored(stored.as_object().unwrap()), ..ada() };
+        let unreadable = User { attributes: Attributes::from_stored(stored.as_object().unwrap().clone()), ..ada() };
         assert_eq!(attribute_claims(&unreadable, &map, &Scopes::parse("profile").unwrap()), Map::new());
     }
 }

@@ -46,8 +46,10 @@ fn card(guard: &Guard, stored: StoredConsent) -> AppCard {
 }
 
 fn scopes(guard: &Guard, client: Option<&Client>, stored: &StoredConsent) -> Vec<ScopeItem> {
+    // Single claims of a scope do not bring what goes with the whole scope.
+    let whole = |scope: &str| client.filter(|_| stored.consent.scopes.contains(scope));
     let scopes = stored.consent.in_scopes();
-    scopes.iter().map(|scope| scope_item(client, guard.mint.resources(), scope)).collect()
+    scopes.iter().map(|scope| scope_item(whole(scope), guard.mint.resources(), scope)).collect()
 }
 
 /// Revokes the consent for an app.

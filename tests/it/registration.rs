@@ -494,13 +494,14 @@ fn an_app_does_not_free_itself_of_what_operators_set() {
     let client = register(&app, &app_body()).expect(201).json();
     let id = client["client_id"].as_str().unwrap();
     app.sql(&format!(
-        "UPDATE clients SET definition = definition || '{{\"allowed_groups\": [\"staff\"], \"require_pkce\": true, \"access_ttl\": 60}}' WHERE id = '{id}'"
+        "UPDATE clients SET definition = definition || '{{\"allowed_groups\": [\"staff\"], \"require_pkce\": true, \"access_ttl\": 60, \"attribute_claims\": {{\"seats\": \"seats\"}}}}' WHERE id = '{id}'"
     ));
     let mut wanted = app_body();
     wanted["client_id"] = client["client_id"].clone();
+    wanted["attribute_claims"] = json!({ "roles": "roles" });
     own(&app, "PUT", &client, Some(&wanted)).expect(200);
     let kept = format!(
-        "SELECT count(*) AS n FROM clients WHERE id = '{id}' AND definition @> '{{\"allowed_groups\": [\"staff\"], \"require_pkce\": true, \"access_ttl\": 60}}'"
+        "SELECT count(*) AS n FROM clients WHERE id = '{id}' AND definition @> '{{\"allowed_groups\": [\"staff\"], \"require_pkce\": true, \"access_ttl\": 60, \"attribute_claims\": {{\"seats\": \"seats\"}}}}'"
     );
     assert_eq!(app.count(&kept), 1);
 }

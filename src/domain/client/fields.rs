@@ -490,6 +490,8 @@ mod tests {
             ("seats", "seats", None),
             ("Sub", "plan", Some("is no claim of yours")),
             ("aud", "plan", Some("is no claim of yours")),
+            ("events", "plan", Some("is no claim of yours")),
+            ("_claim_names", "plan", Some("is no claim of yours")),
             ("groups", "plan", Some("is no claim of yours")),
             ("EMAIL_verified", "plan", Some("is no claim of yours")),
             ("updated_at", "plan", Some("is no claim of yours")),
