@@ -206,14 +206,14 @@ pub(super) const SECTION: Section = Section {
             default: Fallback::Unset,
             doc: "For a new account: the person's attribute, and the issuer's claim that it comes from, \
                 `custom_attributes = { tenant = \"org_id\" }`. The claim's value is a text, a whole number, true, false \
-                or a list of texts; any other is left out.",
+                or a list of texts; a token with any other is refused.",
         },
         Key {
             path: "trusted_issuers.<name>.update_attributes",
             kind: Kind::Switch,
             default: Fallback::Value("false"),
             doc: "Whether each accepted token sets `custom_attributes` for people who have an account, too, and removes \
-                those that it does not tell.",
+                those that it does not tell. A token that was issued before the last one that told them changes none.",
         },
         Key {
             path: "trusted_issuers.<name>.groups",
@@ -337,7 +337,7 @@ fn trust(reader: &mut Reader<'_>, (name, issuer): (&str, String), source: Option
         mapping: in_domain(reader.choice::<SubjectMapping>(&key("subject")).as_str()).unwrap_or_default(),
         source: source.unwrap_or_else(|| name.to_owned()),
         email_domains: reader.list_as(&key("email_domains"), domain).unwrap_or_default(),
-        attributes: standard_claims(reader, &key("attributes")),
+        attributes: mapped_claims(reader, &key("attributes")),
         custom_attributes,
         updates_attributes,
         groups: reader.list_as(&key("groups"), text::display_name).unwrap_or_default(),
@@ -424,7 +424,7 @@ fn required_claims(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, Vec<V
 }
 
 /// Our standard claim → the issuer's claim.
-fn standard_claims(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, String> {
+fn mapped_claims(reader: &mut Reader<'_>, key: &str) -> BTreeMap<String, String> {
     texts(reader, key, THEIR_CLAIM, |ours, _| {
         let cure = "write our claim on the left, such as name or email; other facts belong into custom_attributes";
         let is_one = standard_claims::names().any(|name| name == ours);

@@ -1,6 +1,6 @@
 //! Attributes: facts about a person that no standard claim covers, such as their tenant, plan or roles in a backend.
-//! Operators and the trusted issuers that they name set them, bridges put them into tokens, and imports bring them
-//! along.
+//! Operators and the trusted issuers that they name set them, bridges put them into tokens, clients that the operator
+//! names claims for receive them, and imports bring them along.
 //!
 //! Invariants: an attribute is one of four kinds, each of which a template can name in advance; all attributes of a
 //! person together are small, because they are loaded for a token. People never set attributes themselves: whoever
@@ -130,12 +130,12 @@ impl Attributes {
     }
 
     /// Reads stored attributes. They were checked when written; an invalid one hides neither the others nor the person.
-    pub fn from_stored(members: &Map<String, Value>) -> Self {
+    pub fn from_stored(members: Map<String, Value>) -> Self {
         let mut stored = Self::default();
         for (name, value) in members {
-            match Attribute::parse(value) {
-                Ok(attribute) if is_name(name) => drop(stored.sound.insert(name.clone(), attribute)),
-                _ => drop(stored.unreadable.insert(name.clone(), value.clone())),
+            match Attribute::parse(&value) {
+                Ok(attribute) if is_name(&name) => drop(stored.sound.insert(name, attribute)),
+                _ => drop(stored.unreadable.insert(name, value)),
             }
         }
         stored
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn what_does_not_read_hides_nothing_else() {
         let given = json!({ "plan": "pro", "a.b": 1, "seats": 1.5, "limits": {}, "trial": null, "vip": true });
-        let stored = Attributes::from_stored(&map(given.clone()));
+        let stored = Attributes::from_stored(map(given.clone()));
         assert_eq!(Value::Object(stored.to_map()), given, "it is shown");
         assert_eq!(stored.names().collect::<Vec<_>>(), ["plan", "vip"], "and no attribute");
         assert_eq!((stored.get("seats"), stored.get("limits")), (None, None));
@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(stored.with(&imported).unwrap().to_map()["limits"], json!("none"));
         // Attributes beyond the limit can be removed.
         let many = (0..70).map(|at| (format!("a{at}"), json!("x".repeat(10)))).collect();
-        let many = Attributes::from_stored(&many);
+        let many = Attributes::from_stored(many);
         assert_eq!(many.changed(&map(json!({ "a1": null }))).unwrap().names().count(), 69);
         assert_eq!(many.changed(&map(json!({ "b": 1 }))).unwrap_err().what, TOO_MANY);
     }

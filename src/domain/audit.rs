@@ -32,7 +32,7 @@ macro_rules! kinds {
 kinds! {
     /// A person signed up, or was created: by an administrator, by a backend's action token or by a trusted issuer's token.
     UserCreated = "user.created",
-    /// A person's claims, groups or external ids were changed by an administrator.
+    /// A person's claims, groups, attributes or external ids were changed: by an administrator or a trusted issuer's token.
     UserChanged = "user.changed",
     /// A person was disabled by an operator.
     UserDisabled = "user.disabled",

@@ -11,7 +11,6 @@ use chrono::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::attributes::Attribute;
 use super::exchange::SubjectKind;
 use super::scope::Scopes;
 use super::text::Email;
@@ -155,12 +154,11 @@ impl Trust {
         told
     }
 
-    /// What a token says about the person's attributes, as changes to them: null for one whose claim is absent or has
-    /// no value that an attribute can have.
+    /// What a token says about the person's attributes, as changes to them: null for one whose claim is absent. Values
+    /// are not checked here, so that one that no attribute can have is refused, not taken for absent.
     pub fn custom_attributes_of(&self, claims: &Map<String, Value>) -> Map<String, Value> {
-        let value = |theirs| claims.get(theirs).filter(|value| Attribute::parse(value).is_ok()).cloned();
-        let told = self.custom_attributes.iter();
-        told.map(|(ours, theirs)| (ours.clone(), value(theirs).unwrap_or_default())).collect()
+        let value = |theirs| claims.get(theirs).cloned().unwrap_or_default();
+        self.custom_attributes.iter().map(|(ours, theirs)| (ours.clone(), value(theirs))).collect()
     }
 }
 
@@ -292,9 +290,7 @@ mod tests {
             (json!({ "org_id": "t-1", "tenant": "t-2" }), json!({ "tenant": "t-1", "roles": null })),
             (json!({ "org_id": 7, roles: ["a", "b"] }), json!({ "tenant": 7, "roles": ["a", "b"] })),
             (json!({ "org_id": false, roles: [] }), json!({ "tenant": false, "roles": [] })),
-            (json!({ "org_id": { "id": 7 }, roles: [["a"]] }), json!({ "tenant": null, "roles": null })),
-            (json!({ "org_id": 1.5, roles: "a\nb" }), json!({ "tenant": null, "roles": null })),
-            (json!({ "org_id": "x".repeat(10_000_000), roles: null }), json!({ "tenant": null, "roles": null })),
+            (json!({ "org_id": { "id": 7 }, roles: null }), json!({ "tenant": { "id": 7 }, "roles": null })),
         ] {
             assert_eq!(Value::Object(trust().custom_attributes_of(&claims(said))), expected);
         }

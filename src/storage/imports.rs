@@ -206,7 +206,7 @@ fn held(conn: &mut PgConnection, people: &HashSet<Uuid>) -> Result<HashMap<Uuid,
     let attributes: Vec<(Uuid, Value)> =
         users::table.filter(users::id.eq_any(&ids)).select((users::id, users::attributes)).load(conn)?;
     for (person, stored) in attributes {
-        held.entry(person).or_default().attributes = stored_attributes(&stored);
+        held.entry(person).or_default().attributes = stored_attributes(stored);
     }
     let mut owners: Vec<Uuid> =
         credentials::table.filter(credentials::user_id.eq_any(&ids)).select(credentials::user_id).load(conn)?;

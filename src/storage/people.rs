@@ -344,6 +344,26 @@ pub fn link(conn: &mut PgConnection, person: UserId, source: &str, id: &str) -> 
     Ok(true)
 }
 
+/// When the newest token was issued that told attributes of the person whom a system knows by this id; `None` before the
+/// first.
+pub fn attributes_told_at(conn: &mut PgConnection, source: &str, id: &str) -> Result<Option<Time>, StorageError> {
+    let told = external_ids::table.find((source, id)).select(external_ids::attributes_told_at);
+    Ok(told.first(conn).optional()?.flatten())
+}
+
+/// Records that time.
+pub fn set_attributes_told_at(
+    conn: &mut PgConnection,
+    source: &str,
+    id: &str,
+    issued_at: Time,
+) -> Result<(), StorageError> {
+    diesel::update(external_ids::table.find((source, id)))
+        .set(external_ids::attributes_told_at.eq(issued_at))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// The first of these names that is not a group.
 pub fn unknown_group(conn: &mut PgConnection, names: &[String]) -> Result<Option<String>, StorageError> {
     let known: Vec<String> = groups::table.filter(groups::name.eq_any(names)).select(groups::name).load(conn)?;

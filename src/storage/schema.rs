@@ -34,6 +34,7 @@ diesel::table! {
         external_id -> Text,
         user_id -> Uuid,
         imported_as -> Nullable<Binary>,
+        attributes_told_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -77,7 +77,7 @@ impl TryFrom<UserRow> for User {
             created_at: row.created_at,
             updated_at: row.updated_at,
             profile,
-            attributes: stored_attributes(&row.attributes),
+            attributes: stored_attributes(row.attributes),
         })
     }
 }
@@ -177,8 +177,11 @@ pub fn attributes_of(conn: &mut PgConnection, id: UserId) -> Result<Attributes, 
 }
 
 /// Attributes as they are stored, to be shown and changed.
-pub(super) fn stored_attributes(stored: &Value) -> Attributes {
-    stored.as_object().map(Attributes::from_stored).unwrap_or_default()
+pub(super) fn stored_attributes(stored: Value) -> Attributes {
+    match stored {
+        Value::Object(members) => Attributes::from_stored(members),
+        _ => Attributes::default(),
+    }
 }
 
 /// Whether a person may administer this server.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Believed;
 use crate::clock::Time;
+use crate::domain::attributes::AttributeError;
 use crate::domain::audit::{Event, EventKind};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::standard_claims::StandardClaims;
@@ -38,6 +39,8 @@ pub struct Arrival {
     pub attributes: Map<String, Value>,
     /// What it says about the person's attributes, as changes to them.
     pub custom_attributes: Map<String, Value>,
+    /// When it was issued.
+    pub issued_at: Option<Time>,
     /// The ID of the account, if one is created.
     pub newcomer: UserId,
     /// Groups whose members may use the client; empty if everybody may.
@@ -85,9 +88,9 @@ pub enum NotArrived {
     /// An account cannot be created from the token.
     #[error("no account can be made: {0}")]
     NotMade(&'static str),
-    /// The attributes that the token tells do not fit beside the person's others.
-    #[error("the attributes that the token tells are too many or too long")]
-    Attributes,
+    /// A told attribute has no value that an attribute can have, or does not fit beside the person's others.
+    #[error("what the token tells of the person: {0}")]
+    Attributes(#[from] AttributeError),
     /// A hook denied it, or failed.
     #[error(transparent)]
     Hook(#[from] Refusal),
@@ -128,6 +131,7 @@ impl Arrival {
             email: believed.trust.proven_email(&believed.claims),
             attributes: believed.trust.attributes_of(&believed.claims),
             custom_attributes: believed.trust.custom_attributes_of(&believed.claims),
+            issued_at: believed.seconds("iat").and_then(|seconds| Time::from_timestamp(seconds, 0)),
             newcomer: UserId::random(),
             members,
             spares_administrators: false,
@@ -163,8 +167,8 @@ impl Arrival {
             return Ok(Err(refusal));
         }
         let user = match meant {
-            Meant::Known(user) => self.update(conn, user, false)?,
-            Meant::Unlinked(user) => self.update(conn, user, true)?,
+            Meant::Known(user) => self.tell(conn, user)?,
+            Meant::Unlinked(user) => self.link(conn, user)?,
             Meant::New => self.create(conn)?,
         };
         let user = match user {
@@ -226,25 +230,18 @@ impl Arrival {
         Ok(if administers { Err(NotArrived::Administrator) } else { Ok(()) })
     }
 
-    /// Links a person who has an account, if they are to be linked, and stores what the token says about them.
-    fn update(
-        &self,
-        conn: &mut PgConnection,
-        user: User,
-        links: bool,
-    ) -> Result<Result<User, NotArrived>, StorageError> {
-        let attributes = match self.changed_attributes(conn, user.id)? {
-            Ok(attributes) => attributes,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+    /// Links a person who has an account, and stores what the token says about them.
+    fn link(&self, conn: &mut PgConnection, user: User) -> Result<Result<User, NotArrived>, StorageError> {
+        // A refusal leaves no link behind.
+        if let Err(refusal) = self.told_attributes(&user) {
+            return Ok(Err(refusal));
+        }
         // Without a link, the person is already linked to another `sub` of this source, so the address has moved from
         // one person there to another; or they have as many external IDs as anybody may have.
-        if links && !people::link(conn, user.id, &self.trust.source, &self.subject)? {
+        if !people::link(conn, user.id, &self.trust.source, &self.subject)? {
             return Ok(Err(NotArrived::Nobody));
         }
-        let Some(attributes) = attributes else { return Ok(Ok(user)) };
-        self.store_attributes(conn, user.id, &attributes)?;
-        Ok(Ok(User { attributes, ..user }))
+        self.tell(conn, user)
     }
 
     fn create(&self, conn: &mut PgConnection) -> Result<Result<User, NotArrived>, StorageError> {
@@ -265,6 +262,7 @@ impl Arrival {
             people::set_attributes(conn, id, &attributes, self.event.at)?;
         }
         people::link(conn, id, &self.trust.source, &self.subject)?;
+        self.record_told(conn)?;
         people::set_groups(conn, id, &self.trust.groups)?
             .map_err(|name| StorageError::corrupt("groups", name, "it was there a moment ago"))?;
         let event = Event {

@@ -614,7 +614,13 @@ fn attributes_come_with_the_token() {
     assert_eq!(app.count("SELECT count(*) AS n FROM users"), 1, "what is too long makes no account");
 
     let app = trusting(&key, &format!("subject = \"create\"\n{MAP}\nupdate_attributes = true"));
-    given(arrive(&app, "p-1", json!("t-1"), json!({ "no": "attribute" })));
+    arrive(&app, "p-1", json!("t-1"), json!({ "no": "attribute" })).expect_oauth(400, "invalid_request");
+    assert_eq!(
+        app.count("SELECT count(*) AS n FROM users"),
+        0,
+        "a value that no attribute has is not taken for absent"
+    );
+    given(arrive(&app, "p-1", json!("t-1"), json!(null)));
     has(&app, json!({ "tenant": "t-1" }));
     app.sql("UPDATE users SET attributes = attributes || '{\"own\": 1}'");
     for _ in 0..2 {
@@ -622,14 +628,58 @@ fn attributes_come_with_the_token() {
     }
     has(&app, json!({ "tenant": "t-2", "roles": ["editor"], "own": 1 }));
     assert_eq!(app.events("user.changed"), 1, "what changes nothing is no event");
-    arrive(&app, "p-1", json!("x".repeat(1000)), json!(vec!["x".repeat(1000); 4])).expect_oauth(400, "invalid_request");
-    has(&app, json!({ "tenant": "t-2", "roles": ["editor"], "own": 1 }));
+    for roles in [json!(vec!["x".repeat(1000); 4]), json!({ "no": "attribute" }), json!(1.5)] {
+        arrive(&app, "p-1", json!("x".repeat(1000)), roles).expect_oauth(400, "invalid_request");
+        has(&app, json!({ "tenant": "t-2", "roles": ["editor"], "own": 1 }));
+    }
     given(arrive(&app, "p-1", json!(null), json!(["editor"])));
     // What is no longer said is removed.
     has(&app, json!({ "roles": ["editor"], "own": 1 }));
-    let outcomes = at_once(16, |n| arrive(&app, "p-1", json!(n), json!(["editor"])).status);
-    assert_eq!(outcomes, [200; 16]);
-    assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE jsonb_typeof(attributes -> 'tenant') = 'number'"), 1);
+    // Every other of the sixteen is an administrator who counts: no count gets lost.
+    let count =
+        "UPDATE users SET attributes = jsonb_set(attributes, '{own}', to_jsonb((attributes ->> 'own')::int + 1))";
+    at_once(16, |n| match n % 2 {
+        0 => app.sql(count),
+        _ => drop(given(arrive(&app, "p-1", json!(format!("t-{n}")), json!(["editor"])))),
+    });
+    assert_eq!(
+        app.count("SELECT count(*) AS n FROM users WHERE attributes -> 'own' = '9' AND attributes ? 'tenant'"),
+        1
+    );
+}
+
+/// A role that was taken away stays away, whatever token is still on its way.
+#[test]
+fn an_older_token_brings_no_attribute_back() {
+    let key = Key::p256();
+    let told =
+        "subject = \"verified_email\"\nemail_domains = [\"example.com\"]\ncustom_attributes = { roles = \"roles\" }";
+    let app = trusting(&key, &format!("{told}\nupdate_attributes = true"));
+    app.ada();
+    app.sql("UPDATE users SET email_verified_at = now()");
+    let arrive = |seconds_ago: i64, role: Option<&str>| {
+        let (header, mut claims) = parts(&app, "p-1");
+        claims["iat"] = json!(claims["iat"].as_i64().unwrap() - seconds_ago);
+        (claims["email"], claims["email_verified"]) = (json!("ada@example.com"), json!(true));
+        claims["roles"] = role.map_or(json!(null), |role| json!([role]));
+        given(exchange(&app, "gate", &key.sign(&header, &claims), &[]))
+    };
+    let has = |role: &str| {
+        let found = format!("SELECT count(*) AS n FROM users WHERE attributes -> 'roles' ? '{role}'");
+        app.count(&found) == 1
+    };
+    arrive(30, Some("admin"));
+    assert!(has("admin"), "told with the link");
+    arrive(20, None);
+    assert!(!has("admin"));
+    arrive(25, Some("admin"));
+    assert!(!has("admin"), "the person is let in, but the role stays away");
+    // What says nothing new still counts as told.
+    arrive(10, None);
+    arrive(15, Some("admin"));
+    assert!(!has("admin"));
+    arrive(10, Some("editor"));
+    assert!(has("editor"), "of the same second, the last one counts");
 }
 
 #[test]

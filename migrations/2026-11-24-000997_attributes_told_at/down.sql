@@ -1,0 +1,1 @@
+ALTER TABLE external_ids DROP COLUMN attributes_told_at;
