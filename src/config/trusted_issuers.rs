@@ -16,7 +16,7 @@ use super::text;
 use crate::clock::Time;
 use crate::domain::exchange::SubjectKind;
 use crate::domain::scope::Scopes;
-use crate::domain::trust::{BearerGrant, Trust};
+use crate::domain::trust::{BearerGrant, Mapping, Trust};
 use crate::domain::{attributes, standard_claims};
 
 choices! {
@@ -387,11 +387,32 @@ fn check(reader: &mut Reader<'_>, read: &TrustedIssuer) {
         let cure = "add \"jwt\" or \"id_jag\" to token_types: no other kind is accepted as a grant";
         reader.contradiction(&key("clients"), &[&key("token_types")], Wrong::new("can bring nothing", cure));
     }
+    check_accounts(reader, &read.trust);
     for (field, is_empty) in
         [("algorithms", read.trust.algorithms.is_empty()), ("token_types", read.trust.kinds.is_empty())]
     {
         if is_empty {
             reader.contradiction(&key(field), &[], Wrong::new("is empty", "name at least one, or leave it out"));
+        }
+    }
+}
+
+/// Checks that what is meant for new accounts can reach one.
+fn check_accounts(reader: &mut Reader<'_>, trust: &Trust) {
+    if trust.mapping == Mapping::Create {
+        return;
+    }
+    let key = |field: &str| format!("trusted_issuers.{}.{field}", trust.name);
+    let or_update = "write subject = \"create\" or update_attributes = true, or leave it out";
+    let leave_out = "write subject = \"create\", or leave it out";
+    for (field, is_idle, cure) in [
+        ("attributes", !trust.attributes.is_empty(), leave_out),
+        ("groups", !trust.groups.is_empty(), leave_out),
+        ("custom_attributes", !trust.custom_attributes.is_empty() && !trust.updates_attributes, or_update),
+    ] {
+        if is_idle {
+            let wrong = Wrong::new("is for new accounts, and this issuer makes none", cure);
+            reader.contradiction(&key(field), &[&key("subject")], wrong);
         }
     }
 }

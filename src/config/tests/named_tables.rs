@@ -430,6 +430,21 @@ fn trusted_issuers() {
             "trusted_issuers.x.update_attributes (passmint.toml:3): has nothing to update; add custom_attributes, or leave it out",
         ),
         (
+            "claims for accounts that nobody makes",
+            &issuer("attributes = { name = \"display_name\" }"),
+            "trusted_issuers.x.attributes (passmint.toml:3): is for new accounts, and this issuer makes none; write subject = \"create\", or leave it out",
+        ),
+        (
+            "groups of accounts that nobody makes",
+            &issuer("subject = \"verified_email\"\ngroups = [\"staff\"]"),
+            "trusted_issuers.x.groups (passmint.toml:4): is for new accounts, and this issuer makes none; write subject = \"create\", or leave it out",
+        ),
+        (
+            "attributes that nobody gets",
+            &issuer("custom_attributes = { tenant = \"org_id\" }"),
+            "trusted_issuers.x.custom_attributes (passmint.toml:3): is for new accounts, and this issuer makes none; write subject = \"create\" or update_attributes = true, or leave it out",
+        ),
+        (
             "clients that can bring nothing",
             &issuer("token_types = [\"id_token\"]\nclients = [\"a\"]"),
             "trusted_issuers.x.clients (passmint.toml:4): can bring nothing; add \"jwt\" or \"id_jag\" to token_types: \

@@ -308,7 +308,8 @@ impl ClientDefinition {
         }
         for (index, (claim, attribute)) in self.attribute_claims.iter().enumerate() {
             if let Err(fault) = attribute_claim(claim, attribute) {
-                let what = format!("(element {}) {}", index + 1, fault.what);
+                // By its place, as in lists; an object has no order of its own.
+                let what = format!("(member {} in alphabetical order) {}", index + 1, fault.what);
                 found.push(Misfit { field, what: what.into(), cure: fault.cure });
             }
         }
@@ -504,7 +505,7 @@ mod tests {
             let definition =
                 ClientDefinition { attribute_claims: [(claim.to_owned(), attribute.to_owned())].into(), ..sound() };
             let found = definition.check_fields();
-            let expected = what.map(|what| ("attribute_claims", format!("(element 1) {what}")));
+            let expected = what.map(|what| ("attribute_claims", format!("(member 1 in alphabetical order) {what}")));
             let found: Vec<_> = found.iter().map(|misfit| (misfit.field, misfit.what.to_string())).collect();
             assert_eq!(found, Vec::from_iter(expected), "{claim}");
         }
